@@ -1,0 +1,151 @@
+"""The relational database: SQLite in the data directory or PostgreSQL, the same tables in both.
+
+All instants are stored as epoch milliseconds, so that both engines keep them exactly and compare them fast.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import BigInteger, Integer, MetaData, create_engine, event, make_url
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from registry.errors import DatabaseUnavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+SQLITE_BUSY_TIMEOUT_MS = 15_000
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""Key type that numbers itself on both engines; SQLite does so for INTEGER only."""
+
+
+class Table(DeclarativeBase):
+    """Base of all tables, of this folder and of those above it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def compact_json(value: Any) -> str:
+    """JSON text that is the same for the same value everywhere: sorted keys, no spaces, UTF-8 kept."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def resolve_url(url: str, *, data_dir: Path) -> URL:
+    """`sqlite:` alone means `liandong.sqlite` in the data directory; everything else is taken as it stands."""
+    if url in ("sqlite:", "sqlite://"):
+        return make_url(f"sqlite:///{(data_dir / 'liandong.sqlite').resolve()}")
+    return make_url(url)
+
+
+class Database:
+    """One engine with two ways in: `reading()` and `writing()`; each is a session in one transaction."""
+
+    def __init__(self, url: URL | str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"pool_pre_ping": not self.is_sqlite}
+        if self.is_sqlite:
+            options["connect_args"] = {"check_same_thread": False, "timeout": SQLITE_BUSY_TIMEOUT_MS / 1000}
+        else:
+            options["connect_args"] = {"connect_timeout": 5}
+            options["pool_size"], options["max_overflow"] = 10, 20
+        self.engine: Engine = create_engine(self.url, json_serializer=compact_json, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite_connection)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._writer = self.engine.execution_options(is_writing=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one consistent state and must not write."""
+        with Session(self.engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session whose changes are committed together at the end, or not at all."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def migrate(self) -> list[str]:
+        """Brings the tables to the newest revision; returns the revisions that were applied."""
+        try:
+            with self.engine.connect() as connection:
+                before = _current_revision(connection)
+            config = _alembic_config()
+            script = ScriptDirectory.from_config(config)
+            wanted = script.get_current_head()
+            if before == wanted:
+                return []
+            with self._writer.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+            pending = script.iterate_revisions(wanted or "head", before or "base")
+            return [step.revision for step in pending][::-1]
+        except (SQLAlchemyError, OSError) as error:
+            raise DatabaseUnavailable(self.display_url, _first_line(error)) from error
+
+    def is_current(self) -> bool:
+        """Whether the tables are those this version of the program expects."""
+        try:
+            with self.engine.connect() as connection:
+                head = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+                return _current_revision(connection) == head
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable(self.display_url, _first_line(error)) from error
+
+    @property
+    def display_url(self) -> str:
+        """The address without its password, fit for logs."""
+        return self.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def _current_revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _first_line(error: BaseException) -> str:
+    origin = getattr(error, "orig", None) or error
+    return str(origin).strip().splitlines()[0] if str(origin).strip() else type(origin).__name__
+
+
+def _prepare_sqlite_connection(dbapi_connection: Any, _record: Any) -> None:
+    # The driver must not open transactions on its own: `_begin_sqlite` says which kind is wanted.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a committed transaction survives a power cut, and the broker is told only after that.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE: a writer waits for its turn at the start, instead of failing at its first write.
+    is_writing = connection.get_execution_options().get("is_writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")

@@ -1,0 +1,72 @@
+"""Sites: the residential compounds."""
+
+import re
+from collections.abc import Collection
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import BigInteger, Boolean, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from registry.database import BigId, Table
+from registry.errors import InvalidField, UnknownSite
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+DEFAULT_TIMEZONE = "Asia/Shanghai"
+
+
+class Site(Table):
+    """A compound. `key` is its name in topics and addresses, `name` what people call it."""
+
+    __tablename__ = "site"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    timezone: Mapped[str] = mapped_column(String(64), default=DEFAULT_TIMEZONE)
+    is_confirmed: Mapped[bool] = mapped_column(Boolean, default=True)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+def check_slug(field: str, value: str) -> str:
+    if not SLUG.fullmatch(value):
+        raise InvalidField(field, f"{value!r} must be small letters, digits and hyphens, 64 at most")
+    return value
+
+
+def add_site(
+    session: Session,
+    *,
+    key: str,
+    name: str = "",
+    timezone: str = DEFAULT_TIMEZONE,
+    is_confirmed: bool = True,
+    now_ms: int,
+) -> Site:
+    check_slug("site", key)
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise InvalidField("timezone", f"{timezone!r} is not a known time zone") from error
+    site = Site(key=key, name=name or key, timezone=timezone, is_confirmed=is_confirmed, created_ms=now_ms)
+    session.add(site)
+    session.flush()
+    return site
+
+
+def find_site(session: Session, key: str) -> Site | None:
+    return session.scalar(select(Site).where(Site.key == key))
+
+
+def get_site(session: Session, key: str) -> Site:
+    site = find_site(session, key)
+    if site is None:
+        raise UnknownSite(key)
+    return site
+
+
+def list_sites(session: Session, *, visible: Collection[str] | None = None) -> list[Site]:
+    """Sites in order of their key; `visible` limits them to what a person may see."""
+    query = select(Site).order_by(Site.key)
+    if visible is not None:
+        query = query.where(Site.key.in_(visible))
+    return list(session.scalars(query))

@@ -1,0 +1,211 @@
+"""Units: the single lift, pump room or fire system that is watched."""
+
+import csv
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TextIO
+
+from sqlalchemy import BigInteger, Boolean, ForeignKey, String, UniqueConstraint, func, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from models.equipment import Kind
+from models.reading import UnitKey
+from registry.database import BigId, Table
+from registry.errors import InvalidField, RegistryError, UnknownUnit
+from registry.site import Site, add_site, check_slug, find_site
+
+IMPORT_COLUMNS = ("site", "kind", "unit", "name", "building", "make", "installed_on", "maintainer")
+REQUIRED_COLUMNS = ("site", "kind", "unit")
+
+
+class Unit(Table):
+    """A watched unit; its key is unique within its site, whatever its kind."""
+
+    __tablename__ = "unit"
+    __table_args__ = (UniqueConstraint("site_id", "key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    site_id: Mapped[int] = mapped_column(ForeignKey("site.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    key: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    building: Mapped[str] = mapped_column(String(100), default="")
+    make: Mapped[str] = mapped_column(String(100), default="")
+    installed_on: Mapped[str | None] = mapped_column(String(10))
+    maintainer: Mapped[str] = mapped_column(String(200), default="")
+    is_confirmed: Mapped[bool] = mapped_column(Boolean, default=False)
+    is_online: Mapped[bool | None] = mapped_column(Boolean)
+    status_ms: Mapped[int | None] = mapped_column(BigInteger)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    site: Mapped[Site] = relationship(lazy="joined")
+
+    @property
+    def unit_key(self) -> UnitKey:
+        return UnitKey(self.site.key, Kind(self.kind), self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row of an import that cannot be taken, by its line in the file (the header is line 1)."""
+
+    line: int
+    reason: str
+
+
+class ImportRefused(RegistryError):
+    """Nothing was imported; `bad_rows` tells every row that stood in the way."""
+
+    def __init__(self, bad_rows: list[BadRow]) -> None:
+        super().__init__("; ".join(f"line {row.line}: {row.reason}" for row in bad_rows))
+        self.bad_rows = bad_rows
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCount:
+    added: int
+    changed: int
+    sites_added: int
+
+
+def add_unit(
+    session: Session, *, site: Site, kind: Kind, key: str, name: str = "", is_confirmed: bool = True, now_ms: int
+) -> Unit:
+    check_slug("unit", key)
+    unit = Unit(site=site, kind=kind.value, key=key, name=name or key, is_confirmed=is_confirmed, created_ms=now_ms)
+    session.add(unit)
+    session.flush()
+    return unit
+
+
+def get_unit(session: Session, path: str) -> Unit:
+    """The unit of an address `{site}~{unit}`."""
+    site, _, key = path.partition("~")
+    unit = session.scalar(select(Unit).join(Unit.site).where(Site.key == site, Unit.key == key))
+    if unit is None:
+        raise UnknownUnit(path)
+    return unit
+
+
+def get_unit_by_id(session: Session, unit_id: int) -> Unit:
+    unit = session.get(Unit, unit_id)
+    if unit is None:
+        raise UnknownUnit(str(unit_id))
+    return unit
+
+
+def all_units(session: Session) -> list[Unit]:
+    return list(session.scalars(select(Unit).order_by(Unit.id)))
+
+
+def list_units(
+    session: Session,
+    *,
+    site: str | None = None,
+    kind: Kind | None = None,
+    search: str = "",
+    visible: Collection[str] | None = None,
+    after_id: int = 0,
+    limit: int = 100,
+) -> list[Unit]:
+    """Units in order of their id, at most `limit` after `after_id`; `search` looks in what names them."""
+    query = select(Unit).join(Unit.site).where(Unit.id > after_id).order_by(Unit.id).limit(limit)
+    if site:
+        query = query.where(Site.key == site)
+    if kind:
+        query = query.where(Unit.kind == kind.value)
+    if visible is not None:
+        query = query.where(Site.key.in_(visible))
+    for word in search.lower().split():
+        columns = (Unit.key, Unit.name, Unit.building, Unit.make, Unit.maintainer, Site.key, Site.name)
+        query = query.where(or_(*(func.lower(column).contains(word, autoescape=True) for column in columns)))
+    return list(session.scalars(query))
+
+
+def count_units(session: Session, *, visible: Collection[str] | None = None) -> dict[Kind, int]:
+    query = select(Unit.kind, func.count()).join(Unit.site).group_by(Unit.kind)
+    if visible is not None:
+        query = query.where(Site.key.in_(visible))
+    return {Kind(kind): count for kind, count in session.execute(query)}
+
+
+def set_status(session: Session, unit_id: int, *, is_online: bool, ts_ms: int) -> bool:
+    """Keeps the newest word on the unit's connection; returns whether it changed anything."""
+    newer = or_(Unit.status_ms.is_(None), Unit.status_ms < ts_ms)
+    found = session.execute(update(Unit).where(Unit.id == unit_id, newer).values(is_online=is_online, status_ms=ts_ms))
+    return bool(found.rowcount)  # type: ignore[attr-defined]
+
+
+def import_units(session: Session, rows: Iterable[tuple[int, Mapping[str, str]]], *, now_ms: int) -> ImportCount:
+    """Adds or changes units from (line, row) pairs; a missing site is added. Raises ImportRefused with every bad row.
+
+    The caller's transaction must be rolled back when this raises.
+    """
+    bad: list[BadRow] = []
+    sites: dict[str, Site] = {}
+    seen: dict[tuple[str, str], int] = {}
+    added = changed = sites_added = 0
+    known = {(unit.site.key, unit.key): unit for unit in all_units(session)}
+    for line, row in rows:
+        fields = {column: (row.get(column) or "").strip() for column in IMPORT_COLUMNS}
+        site_key, unit_key = fields["site"], fields["unit"]
+        reasons = list(_row_faults(fields))
+        if (site_key, unit_key) in seen:
+            reasons.append(f"{site_key}/{unit_key} stands already at line {seen[site_key, unit_key]}")
+        present = known.get((site_key, unit_key))
+        if present is not None and not reasons and present.kind != fields["kind"]:
+            reasons.append(f"{site_key}/{unit_key} is registered as {present.kind}")
+        bad += [BadRow(line, reason) for reason in reasons]
+        if bad:
+            continue
+        seen[site_key, unit_key] = line
+        site = sites.get(site_key) or find_site(session, site_key)
+        if site is None:
+            site = add_site(session, key=site_key, now_ms=now_ms)
+            sites_added += 1
+        sites[site_key] = site
+        if present is None:
+            present = add_unit(session, site=site, kind=Kind(fields["kind"]), key=unit_key, now_ms=now_ms)
+            added += 1
+        else:
+            changed += 1
+        present.is_confirmed = True
+        site.is_confirmed = True
+        present.name = fields["name"] or unit_key
+        present.building = fields["building"]
+        present.make = fields["make"]
+        present.installed_on = fields["installed_on"] or None
+        present.maintainer = fields["maintainer"]
+    if bad:
+        raise ImportRefused(bad)
+    session.flush()
+    return ImportCount(added=added, changed=changed, sites_added=sites_added)
+
+
+def read_unit_rows(file: TextIO) -> list[tuple[int, dict[str, str]]]:
+    """(line, row) pairs of a CSV file. Raises ImportRefused when its header lacks a column."""
+    reader = csv.DictReader(file)
+    header = [name.strip() for name in reader.fieldnames or []]
+    missing = [column for column in REQUIRED_COLUMNS if column not in header]
+    if missing:
+        raise ImportRefused([BadRow(1, f"the header has no column {', '.join(missing)}")])
+    reader.fieldnames = header
+    return [(reader.line_num, {k: v or "" for k, v in row.items() if isinstance(k, str)}) for row in reader]
+
+
+def _row_faults(fields: Mapping[str, str]) -> Iterable[str]:
+    for column in ("site", "unit"):
+        try:
+            check_slug(column, fields[column])
+        except InvalidField as error:
+            yield str(error)
+    if fields["kind"] not in set(Kind):
+        yield f"kind {fields['kind']!r} is none of {', '.join(Kind)}"
+    for column, limit in (("name", 200), ("building", 100), ("make", 100), ("maintainer", 200)):
+        if len(fields[column]) > limit:
+            yield f"{column} is longer than {limit} characters"
+    if fields["installed_on"]:
+        try:
+            date.fromisoformat(fields["installed_on"])
+        except ValueError:
+            yield f"installed_on {fields['installed_on']!r} is not a date like 2012-05-31"
