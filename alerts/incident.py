@@ -1,0 +1,255 @@
+"""A signal becomes an alarm and its ticket, and people's moves on them are recorded; each within one transaction.
+
+Functions here run in the caller's transaction and write alarm, ticket and activity together, so that none of them can
+exist without the others.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from alerts import alarm as alarms
+from alerts import ticket as tickets
+from alerts.alarm import Alarm, AlarmMove, AlarmState
+from alerts.conditions import Condition
+from alerts.severity import Severity, gravest
+from alerts.ticket import FINAL_STAGES, Stage, Ticket, TicketKind
+from alerts.watch import Signal
+from models.reading import UnitKey
+from registry import activity
+from registry.activity import Entry
+from registry.role import SYSTEM, Actor
+from registry.site import Site
+from registry.unit import Unit
+
+EVIDENCE_LIMIT = 20
+
+
+def apply_signals(
+    session: Session, signals: Iterable[Signal], *, units: Mapping[UnitKey, int], received_ms: int
+) -> list[Alarm]:
+    """Raises and returns alarms, opens tickets, appends what happened; gives back the alarms that changed."""
+    changed: list[Alarm] = []
+    entries: list[Entry] = []
+    for signal in signals:
+        unit_id = units[signal.unit]
+        if signal.is_active:
+            alarm = _raise(session, signal, unit_id, received_ms, entries)
+        else:
+            alarm = _return(session, signal, unit_id, entries)
+        if alarm is not None:
+            changed.append(alarm)
+    if entries:
+        activity.append(session, entries, now_ms=received_ms)
+    return changed
+
+
+def _raise(session: Session, signal: Signal, unit_id: int, received_ms: int, entries: list[Entry]) -> Alarm | None:
+    condition = signal.condition
+    alarm = alarms.find_open_alarm(session, unit_id, condition.code)
+    if alarm is not None and alarm.is_active:
+        return None
+    verb = "alarm.raised_again"
+    if alarm is None:
+        alarm = _recent(session, signal, unit_id)
+    if alarm is None:
+        alarm = _insert(session, signal, unit_id, received_ms)
+        if alarm is None:
+            return None
+        verb = "alarm.raised"
+    else:
+        alarms.move_alarm(alarm, AlarmMove.RAISE)
+        alarm.is_active, alarm.cleared_ms = True, None
+        alarm.acknowledged_ms = alarm.acknowledged_by = None
+        alarm.occurrences += 1
+        alarm.evidence = _with_occurrence(alarm.evidence, signal)
+    opened = _attach_ticket(session, alarm, condition, received_ms) if condition.opens_ticket else None
+    session.flush()
+    entries.append(_alarm_entry(alarm, verb, {"ts_ms": signal.ts_ms, "occurrences": alarm.occurrences}))
+    if opened is not None:
+        entries.append(ticket_entry(opened, "ticket.opened", SYSTEM, {"alarm_id": alarm.id}))
+    return alarm
+
+
+def _recent(session: Session, signal: Signal, unit_id: int) -> Alarm | None:
+    """The last alarm of the key, if it returned so shortly before that this is the same incident."""
+    last = alarms.find_last_alarm(session, unit_id, signal.condition.code)
+    if last is None or last.cleared_ms is None:
+        return None
+    since_ms = signal.ts_ms - last.cleared_ms
+    return last if 0 <= since_ms <= signal.condition.reuse_s * 1000 else None
+
+
+def _insert(session: Session, signal: Signal, unit_id: int, received_ms: int) -> Alarm | None:
+    alarm = Alarm(
+        unit_id=unit_id,
+        condition=signal.condition.code,
+        severity=signal.condition.severity.value,
+        state=AlarmState.UNACKNOWLEDGED.value,
+        is_active=True,
+        raised_ms=signal.ts_ms,
+        received_ms=received_ms,
+        occurrences=1,
+        evidence=signal.evidence,
+    )
+    try:
+        with session.begin_nested():
+            session.add(alarm)
+    except IntegrityError:
+        # Another worker raised it between our look and our insert: the database let only one of us.
+        return None
+    return alarm
+
+
+def _with_occurrence(evidence: dict[str, Any], signal: Signal) -> dict[str, Any]:
+    earlier = list(evidence.get("again_ms", []))[-EVIDENCE_LIMIT:]
+    return {**evidence, **signal.evidence, "again_ms": [*earlier, signal.ts_ms]}
+
+
+def _attach_ticket(session: Session, alarm: Alarm, condition: Condition, now_ms: int) -> Ticket | None:
+    """Puts the alarm to the ticket of its case; returns the ticket if it had to be opened."""
+    if alarm.ticket_id is not None:
+        present = tickets.get_ticket(session, alarm.ticket_id)
+        if Stage(present.stage) not in FINAL_STAGES:
+            return None
+    unit = session.get_one(Unit, alarm.unit_id)
+    ticket = tickets.find_open_ticket(session, unit.id, condition.case)
+    opened = None
+    if ticket is None:
+        ticket = opened = tickets.open_ticket(
+            session,
+            site=unit.site,
+            unit=unit,
+            kind=condition.ticket_kind,
+            title=condition.title,
+            severity=condition.severity,
+            case=condition.case,
+            opened_by=SYSTEM.name,
+            now_ms=now_ms,
+        )
+    else:
+        graver = gravest(Severity(ticket.severity), condition.severity)
+        if graver.value != ticket.severity:
+            # The graver alarm names the case from now on.
+            ticket.severity, ticket.title = graver.value, condition.title
+        ticket.updated_ms = now_ms
+    alarm.ticket_id = ticket.id
+    return opened
+
+
+def _return(session: Session, signal: Signal, unit_id: int, entries: list[Entry]) -> Alarm | None:
+    alarm = alarms.find_open_alarm(session, unit_id, signal.condition.code)
+    if alarm is None or not alarm.is_active:
+        return None
+    alarms.move_alarm(alarm, AlarmMove.RETURN)
+    alarm.is_active, alarm.cleared_ms = False, signal.ts_ms
+    entries.append(_alarm_entry(alarm, "alarm.returned", {"ts_ms": signal.ts_ms}))
+    return alarm
+
+
+def acknowledge_alarm(session: Session, alarm_id: int, *, actor: Actor, now_ms: int) -> Alarm:
+    alarm = alarms.get_alarm(session, alarm_id, for_update=True)
+    if alarms.acknowledge(alarm, by=actor.name, now_ms=now_ms):
+        activity.append(session, [_alarm_entry(alarm, "alarm.acknowledged", {}, actor)], now_ms=now_ms)
+    return alarm
+
+
+def shelve_alarm(
+    session: Session, alarm_id: int, *, until_ms: int, reason: str, is_allowed: bool, actor: Actor, now_ms: int
+) -> Alarm:
+    alarm = alarms.get_alarm(session, alarm_id, for_update=True)
+    alarms.shelve(alarm, until_ms=until_ms, reason=reason, is_allowed=is_allowed, now_ms=now_ms)
+    data = {"until_ms": until_ms, "reason": alarm.shelved_reason}
+    activity.append(session, [_alarm_entry(alarm, "alarm.shelved", data, actor)], now_ms=now_ms)
+    return alarm
+
+
+def unshelve_alarm(session: Session, alarm_id: int, *, actor: Actor, now_ms: int) -> Alarm:
+    alarm = alarms.get_alarm(session, alarm_id, for_update=True)
+    alarms.unshelve(alarm)
+    activity.append(session, [_alarm_entry(alarm, "alarm.unshelved", {}, actor)], now_ms=now_ms)
+    return alarm
+
+
+def unshelve_due(session: Session, *, now_ms: int) -> list[Alarm]:
+    """Takes back from the shelf what was set aside until now."""
+    due = alarms.due_for_unshelving(session, now_ms=now_ms)
+    for alarm in due:
+        alarms.unshelve(alarm)
+    if due:
+        activity.append(session, [_alarm_entry(alarm, "alarm.unshelved", {}) for alarm in due], now_ms=now_ms)
+    return due
+
+
+def move_ticket(session: Session, ticket_id: int, to: Stage, *, actor: Actor, note: str = "", now_ms: int) -> Ticket:
+    """One person's move; the row is held, so that of two people moving at once the second meets the new stage."""
+    ticket = tickets.get_ticket(session, ticket_id, for_update=True)
+    made = tickets.move_ticket(session, ticket, to, actor=actor, note=note, now_ms=now_ms)
+    data = {"from": made.from_stage, "to": made.to_stage, "note": made.note}
+    activity.append(session, [ticket_entry(ticket, "ticket.moved", actor, data)], now_ms=now_ms)
+    return ticket
+
+
+def open_ticket_by_hand(
+    session: Session,
+    *,
+    site: Site,
+    unit: Unit | None,
+    kind: TicketKind,
+    title: str,
+    severity: Severity,
+    description: str,
+    actor: Actor,
+    now_ms: int,
+) -> Ticket:
+    ticket = tickets.open_ticket(
+        session,
+        site=site,
+        unit=unit,
+        kind=kind,
+        title=title,
+        severity=severity,
+        description=description,
+        opened_by=actor.name,
+        now_ms=now_ms,
+    )
+    activity.append(session, [ticket_entry(ticket, "ticket.opened", actor, {})], now_ms=now_ms)
+    return ticket
+
+
+def _alarm_entry(alarm: Alarm, verb: str, data: dict[str, Any], actor: Actor = SYSTEM) -> Entry:
+    return Entry(
+        verb=verb,
+        subject=alarm.subject,
+        actor=actor.name,
+        site=alarm.unit.site.key,
+        unit_id=alarm.unit_id,
+        data={
+            "condition": alarm.condition,
+            "severity": alarm.severity,
+            "state": alarm.state,
+            "unit": alarm.unit.unit_key.path,
+            "ticket_id": alarm.ticket_id,
+            **data,
+        },
+    )
+
+
+def ticket_entry(ticket: Ticket, verb: str, actor: Actor, data: dict[str, Any]) -> Entry:
+    unit = ticket.unit
+    return Entry(
+        verb=verb,
+        subject=ticket.subject,
+        actor=actor.name,
+        site=ticket.site.key,
+        unit_id=ticket.unit_id,
+        data={
+            "title": ticket.title,
+            "severity": ticket.severity,
+            "stage": ticket.stage,
+            "unit": unit.unit_key.path if unit is not None else None,
+            **data,
+        },
+    )

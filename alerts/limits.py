@@ -1,0 +1,38 @@
+"""Limits of the conditions. Professional defaults that a compound may change, unless a source is named."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Thresholds with their units in the name; a compound's own values replace them through the settings."""
+
+    entrapment_s: float = 60.0
+    motor_temp_c: float = 120.0
+    machine_room_temp_c: float = 45.0
+
+    sump_bottom_m: float = 0.2
+    sump_float_m: float = 1.8
+    sump_standby_start_m: float = 1.5
+    sump_overflow_m: float = 2.5
+    pump_nominal_current_a: float = 10.0
+    pump_starts_per_h: float = 6.0
+    standby_cycles: int = 16
+    floor_water_wet_cm: float = 3.0
+    floor_water_close_cm: float = 10.0
+    floor_water_evacuate_cm: float = 20.0
+    # Under an orange or red rain warning water rises faster than people come: warn at two thirds.
+    floor_water_rain_factor: float = 2 / 3
+    # Rain warnings: orange 50 mm in 3 h, red 100 mm in 3 h (national warning levels).
+    rain_orange_mm_3h: float = 50.0
+    rain_red_mm_3h: float = 100.0
+
+    # GB 50974: static pressure at the most unfavourable hydrant of high-rise housing at least 0.07 MPa.
+    hydrant_pressure_mpa: float = 0.07
+    sprinkler_pressure_mpa: float = 0.10
+    tank_level_m: float = 2.0
+    battery_v: float = 22.0
+    residual_current_ma: float = 300.0
+    cable_temp_c: float = 70.0
+    jockey_starts_per_h: float = 15.0
+    disabled_s: float = 8 * 3600.0
