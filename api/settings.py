@@ -1,0 +1,57 @@
+"""All settings, in one class, from the environment and a `.env` file; nothing reads them at import."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL
+
+from registry.database import resolve_url
+
+Language = Literal["zh", "en"]
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Settings(BaseSettings):
+    """What a process is told from outside; every field is `LIANDONG_` plus its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="LIANDONG_", env_file=".env", extra="ignore")
+
+    data_dir: Path = Path("./var")
+    mqtt_url: str = "embedded://127.0.0.1:1883"
+    telemetry_url: str = "duckdb:"
+    influx_token: SecretStr = SecretStr("")
+    database_url: SecretStr = SecretStr("sqlite:")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    language: Language = "zh"
+    limits_file: Path | None = None
+    """A TOML file with values for `alerts.limits.Limits` that replace the defaults."""
+    register_unknown_sites: bool | None = None
+    """Whether a message of an unknown site registers it. Unset: only on SQLite, the embedded default."""
+    detector_fit_rows: int = Field(default=400, ge=50)
+    is_demo: bool = Field(default=False, exclude=True)
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @property
+    def resolved_database_url(self) -> URL:
+        return resolve_url(self.database_url.get_secret_value(), data_dir=self.data_dir)
+
+    @property
+    def registers_unknown_sites(self) -> bool:
+        if self.register_unknown_sites is not None:
+            return self.register_unknown_sites
+        return self.resolved_database_url.get_backend_name() == "sqlite"
+
+    @property
+    def has_embedded_broker(self) -> bool:
+        return self.mqtt_url.startswith("embedded:")
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.http_host in LOOPBACK_HOSTS

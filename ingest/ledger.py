@@ -1,0 +1,79 @@
+"""The ledger: how many messages and values came, and what became of each. It always balances.
+
+received = accepted + duplicate + quarantined messages, and accepted = stored + pending values: every count is changed
+in the transaction that makes it true, and pending is read from the outbox itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, String, func, insert, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ingest.outbox import OutboxBatch
+from registry.database import Table
+
+ACCEPTED = "messages_accepted"
+DUPLICATE = "messages_duplicate"
+QUARANTINED = "messages_quarantined"
+VALUES_ACCEPTED = "values_accepted"
+VALUES_STORED = "values_stored"
+VALUES_LATE = "values_late"
+VALUES_REPEATED = "values_repeated"
+COUNTERS = (ACCEPTED, DUPLICATE, QUARANTINED, VALUES_ACCEPTED, VALUES_STORED, VALUES_LATE, VALUES_REPEATED)
+
+
+class LedgerCount(Table):
+    __tablename__ = "ledger"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    received: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+    values_accepted: int
+    values_stored: int
+    values_pending: int
+    values_late: int
+    values_repeated: int
+
+    @property
+    def balances(self) -> bool:
+        messages = self.received == self.accepted + self.duplicate + self.quarantined
+        return messages and self.values_accepted == self.values_stored + self.values_pending
+
+
+def add_counts(session: Session, counts: Mapping[str, int]) -> None:
+    """Adds to counters, in one order always, so that two workers cannot wait for each other."""
+    for name in sorted(counts):
+        if counts[name]:
+            found = session.execute(
+                update(LedgerCount)
+                .where(LedgerCount.name == name)
+                .values(count=LedgerCount.count + counts[name])
+                .execution_options(synchronize_session=False)
+            )
+            if not found.rowcount:  # type: ignore[attr-defined]
+                session.execute(insert(LedgerCount).values(name=name, count=counts[name]))
+
+
+def read_ledger(session: Session) -> Ledger:
+    counts = {row.name: row.count for row in session.scalars(select(LedgerCount))}
+    pending = session.scalar(select(func.coalesce(func.sum(OutboxBatch.value_count), 0))) or 0
+    accepted, duplicate, quarantined = (counts.get(name, 0) for name in (ACCEPTED, DUPLICATE, QUARANTINED))
+    return Ledger(
+        received=accepted + duplicate + quarantined,
+        accepted=accepted,
+        duplicate=duplicate,
+        quarantined=quarantined,
+        values_accepted=counts.get(VALUES_ACCEPTED, 0),
+        values_stored=counts.get(VALUES_STORED, 0),
+        values_pending=int(pending),
+        values_late=counts.get(VALUES_LATE, 0),
+        values_repeated=counts.get(VALUES_REPEATED, 0),
+    )

@@ -1,0 +1,109 @@
+"""The outbox: batches of readings that are committed and on their way to the telemetry store.
+
+A batch is written here in the same transaction as its alarms and its counts. From then on it is safe, the broker may be
+told, and the store may be slow, down, or killed: what stands here is written to it later, oldest first, and leaves only
+in the transaction that counts it as stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from sqlalchemy import BigInteger, Integer, LargeBinary, String, delete, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.equipment import Kind
+from models.reading import ReadingBlock, UnitKey
+from registry.database import BigId, Table
+
+
+class OutboxBatch(Table):
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    batch_id: Mapped[str] = mapped_column(String(32), unique=True)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    value_count: Mapped[int] = mapped_column(Integer)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingBatch:
+    batch_id: str
+    value_count: int
+    blocks: tuple[ReadingBlock, ...]
+
+
+class _PackedBlock(msgspec.Struct, array_like=True):
+    kind: str
+    metrics: list[str]
+    units: list[tuple[str, str]]
+    unit_index: bytes
+    ts_ms: bytes
+    values: bytes
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[_PackedBlock])
+
+
+def pack(blocks: Sequence[ReadingBlock]) -> bytes:
+    return _encoder.encode(
+        [
+            _PackedBlock(
+                kind=block.kind.value,
+                metrics=list(block.metrics),
+                units=[(unit.site, unit.unit) for unit in block.units],
+                unit_index=block.unit_index.astype("<i4").tobytes(),
+                ts_ms=block.ts_ms.astype("<i8").tobytes(),
+                values=block.values.astype("<f8").tobytes(),
+            )
+            for block in blocks
+        ]
+    )
+
+
+def unpack(payload: bytes) -> tuple[ReadingBlock, ...]:
+    """The blocks of `pack`, equal in every value. Raises msgspec.DecodeError for bytes that are none."""
+    blocks = []
+    for packed in _decoder.decode(payload):
+        kind = Kind(packed.kind)
+        ts_ms = np.frombuffer(packed.ts_ms, dtype="<i8").astype(np.int64)
+        blocks.append(
+            ReadingBlock(
+                kind=kind,
+                metrics=tuple(packed.metrics),
+                units=tuple(UnitKey(site, kind, unit) for site, unit in packed.units),
+                unit_index=np.frombuffer(packed.unit_index, dtype="<i4").astype(np.int64),
+                ts_ms=ts_ms,
+                values=np.frombuffer(packed.values, dtype="<f8").reshape(len(ts_ms), len(packed.metrics)).copy(),
+            )
+        )
+    return tuple(blocks)
+
+
+def put(session: Session, batch: PendingBatch, *, now_ms: int) -> None:
+    session.add(
+        OutboxBatch(
+            batch_id=batch.batch_id, created_ms=now_ms, value_count=batch.value_count, payload=pack(batch.blocks)
+        )
+    )
+    session.flush()
+
+
+def oldest(session: Session, *, limit: int) -> list[PendingBatch]:
+    rows = session.scalars(select(OutboxBatch).order_by(OutboxBatch.id).limit(limit))
+    return [PendingBatch(row.batch_id, row.value_count, unpack(row.payload)) for row in rows]
+
+
+def remove(session: Session, batch_ids: Sequence[str]) -> int:
+    """Takes batches out; returns how many values they held, those only that were still there."""
+    held = select(func.coalesce(func.sum(OutboxBatch.value_count), 0)).where(OutboxBatch.batch_id.in_(batch_ids))
+    values = session.scalar(held) or 0
+    session.execute(delete(OutboxBatch).where(OutboxBatch.batch_id.in_(batch_ids)))
+    return int(values)
+
+
+def size_bytes(session: Session) -> int:
+    return int(session.scalar(select(func.coalesce(func.sum(func.length(OutboxBatch.payload)), 0))) or 0)

@@ -1,0 +1,331 @@
+"""The wire format: topics and JSON payloads of devices and gateways, decoded a batch at a time into columns.
+
+Per message there is one JSON decode and a few list appends; everything after that works on arrays.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from itertools import chain
+
+import msgspec
+import numpy as np
+
+from ingest.errors import Reason, Unreadable
+from models.equipment import EVENT_TITLES, Kind
+from models.event import Event, StatusChange
+from models.reading import Floats, Ints, ReadingBlock, UnitKey
+
+PREFIX = "liandong/v1"
+SUBSCRIPTION = f"{PREFIX}/#"
+MAX_PAYLOAD_BYTES = 256 * 1024
+MAX_READINGS = 1000
+MAX_METRICS = 200
+MAX_METRIC_NAME_LENGTH = 100
+MAX_POINT_LENGTH = 100
+MAX_CACHED_TOPICS = 200_000
+EARLIEST_MS = 946_684_800_000
+"""2000-01-01: a clock that says less was never set."""
+MAX_AHEAD_MS = 24 * 3600 * 1000
+"""A clock may be wrong by its time zone; a reading of the day after tomorrow is no reading."""
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+class Channel(StrEnum):
+    TELEMETRY = "telemetry"
+    EVENT = "event"
+    STATUS = "status"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message as it came from the broker. `ticket` is whatever the door needs to acknowledge it."""
+
+    topic: str
+    payload: bytes
+    received_ms: int
+    is_redelivery: bool = False
+    ticket: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a topic says: whose message it is, and which kind of payload to expect. `unit` is None for a gateway."""
+
+    channel: Channel
+    site: str
+    unit: UnitKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Message number `message` of the batch cannot be taken."""
+
+    message: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBlock:
+    """A block, and which message of the batch each of its rows came in: `message` has shape (n,)."""
+
+    block: ReadingBlock
+    message: Ints
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a batch of messages says. At most one block a kind; rows are in order of time."""
+
+    blocks: list[DecodedBlock] = field(default_factory=list)
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    statuses: list[tuple[int, StatusChange]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+Timestamp = int | float | str
+
+
+class _Reading(msgspec.Struct):
+    ts: Timestamp
+    values: dict[str, float | bool]
+
+
+class _GatewayReading(msgspec.Struct):
+    kind: str
+    unit: str
+    ts: Timestamp
+    values: dict[str, float | bool]
+
+
+class _Event(msgspec.Struct):
+    ts: Timestamp
+    code: str
+    on: bool
+    point: str | int = ""
+
+
+class _Status(msgspec.Struct):
+    ts: Timestamp
+    online: bool
+
+
+_telemetry_decoder = msgspec.json.Decoder(_Reading | list[_Reading])
+_gateway_decoder = msgspec.json.Decoder(list[_GatewayReading])
+_event_decoder = msgspec.json.Decoder(_Event)
+_status_decoder = msgspec.json.Decoder(_Status)
+_topic_cache: dict[str, Route] = {}
+
+
+def topic_of(unit: UnitKey, channel: Channel) -> str:
+    return f"{PREFIX}/{unit.site}/{unit.kind.value}/{unit.unit}/{channel.value}"
+
+
+def read_topic(topic: str) -> Route:
+    """Raises Unreadable for a topic that is none of the contract's."""
+    route = _topic_cache.get(topic)
+    if route is None:
+        route = _read_topic(topic)
+        if len(_topic_cache) >= MAX_CACHED_TOPICS:
+            _topic_cache.clear()
+        _topic_cache[topic] = route
+    return route
+
+
+def _read_topic(topic: str) -> Route:
+    parts = topic.split("/")
+    if len(parts) != 6 or parts[0] != "liandong" or parts[1] != "v1":
+        raise Unreadable(Reason.BAD_TOPIC, "expected liandong/v1/{site}/{kind}/{unit}/{channel}")
+    _, _, site, kind, name, channel = parts
+    for level, value in (("site", site), ("unit", name)):
+        if not _SLUG.fullmatch(value):
+            raise Unreadable(Reason.BAD_TOPIC, f"{level} {value[:80]!r} must be small letters, digits and hyphens")
+    if kind == "gateway":
+        if channel != Channel.TELEMETRY:
+            raise Unreadable(Reason.UNKNOWN_CHANNEL, channel[:80])
+        return Route(Channel.TELEMETRY, site, None)
+    if kind not in set(Kind):
+        raise Unreadable(Reason.UNKNOWN_KIND, kind[:80])
+    if channel not in set(Channel):
+        raise Unreadable(Reason.UNKNOWN_CHANNEL, channel[:80])
+    return Route(Channel(channel), site, UnitKey(site, Kind(kind), name))
+
+
+def read_time(ts: Timestamp, *, now_ms: int) -> int:
+    """Epoch milliseconds of a payload's time. Raises Unreadable for one that cannot be meant."""
+    if isinstance(ts, str):
+        try:
+            moment = datetime.fromisoformat(ts)
+        except ValueError as error:
+            raise Unreadable(Reason.TIME_UNREADABLE, repr(ts[:80])) from error
+        if moment.tzinfo is None:
+            raise Unreadable(Reason.TIME_UNREADABLE, f"{ts[:80]!r} has no offset")
+        ts_ms = round(moment.timestamp() * 1000)
+    else:
+        # A float beyond 2**63 cannot become an array element; the range check below speaks for all.
+        ts_ms = int(ts) if -1e17 < ts < 1e17 else (EARLIEST_MS - 1 if ts < 0 else now_ms + MAX_AHEAD_MS + 1)
+    if ts_ms < EARLIEST_MS:
+        raise Unreadable(Reason.TIME_TOO_EARLY, f"{ts!r} is before the year 2000")
+    if ts_ms > now_ms + MAX_AHEAD_MS:
+        raise Unreadable(Reason.TIME_IN_FUTURE, f"{ts!r} is more than a day ahead")
+    return ts_ms
+
+
+class _Rows:
+    """Rows of one kind on their way to becoming a block."""
+
+    __slots__ = ("messages", "ts_ms", "unit_index", "units", "values")
+
+    def __init__(self) -> None:
+        self.units: dict[UnitKey, int] = {}
+        self.unit_index: list[int] = []
+        self.ts_ms: list[int] = []
+        self.messages: list[int] = []
+        self.values: list[dict[str, float | bool]] = []
+
+    def add(self, message: int, unit: UnitKey, ts_ms: int, values: dict[str, float | bool]) -> None:
+        self.unit_index.append(self.units.setdefault(unit, len(self.units)))
+        self.ts_ms.append(ts_ms)
+        self.messages.append(message)
+        self.values.append(values)
+
+
+def decode_batch(messages: Sequence[RawMessage]) -> Decoded:
+    """Decodes messages into columns; what cannot be read is rejected by message, whole, with its reason."""
+    decoded = Decoded()
+    rows = {kind: _Rows() for kind in Kind}
+    for number, message in enumerate(messages):
+        try:
+            route = read_topic(message.topic)
+            if route.channel is Channel.TELEMETRY:
+                _decode_telemetry(number, message, route, rows)
+            elif route.channel is Channel.EVENT and route.unit is not None:
+                decoded.events.append((number, decode_event(route.unit, message.payload, now_ms=message.received_ms)))
+            elif route.channel is Channel.STATUS and route.unit is not None:
+                decoded.statuses.append(
+                    (number, decode_status(route.unit, message.payload, now_ms=message.received_ms))
+                )
+            else:
+                raise Unreadable(Reason.UNKNOWN_CHANNEL, "alarms are told by the service, not to it")
+        except Unreadable as error:
+            decoded.rejected.append(Rejected(number, error.reason, error.detail))
+    for kind, found in rows.items():
+        if found.ts_ms:
+            _to_block(kind, found, decoded)
+    return decoded
+
+
+def decode_event(unit: UnitKey, payload: bytes, *, now_ms: int) -> Event:
+    raw = _decode(_event_decoder, payload)
+    if raw.code not in EVENT_TITLES[unit.kind]:
+        raise Unreadable(Reason.UNKNOWN_EVENT_CODE, repr(raw.code[:80]))
+    point = str(raw.point)
+    if len(point) > MAX_POINT_LENGTH or not point.isprintable():
+        raise Unreadable(Reason.WRONG_SHAPE, "point must be printable and at most 100 characters")
+    return Event(unit, read_time(raw.ts, now_ms=now_ms), raw.code, raw.on, point)
+
+
+def decode_status(unit: UnitKey, payload: bytes, *, now_ms: int) -> StatusChange:
+    raw = _decode(_status_decoder, payload)
+    return StatusChange(unit, read_time(raw.ts, now_ms=now_ms), raw.online)
+
+
+def _decode_telemetry(number: int, message: RawMessage, route: Route, rows: dict[Kind, _Rows]) -> None:
+    now_ms = message.received_ms
+    if route.unit is None:
+        gathered = []
+        for item in _limited(_decode(_gateway_decoder, message.payload)):
+            if item.kind not in set(Kind):
+                raise Unreadable(Reason.UNKNOWN_KIND, item.kind[:80])
+            if not _SLUG.fullmatch(item.unit):
+                raise Unreadable(Reason.BAD_TOPIC, f"unit {item.unit[:80]!r} must be small letters, digits and hyphens")
+            unit = UnitKey(route.site, Kind(item.kind), item.unit)
+            gathered.append((unit, read_time(item.ts, now_ms=now_ms), _checked(item.values)))
+        for unit, ts_ms, values in gathered:
+            rows[unit.kind].add(number, unit, ts_ms, values)
+        return
+    raw = _decode(_telemetry_decoder, message.payload)
+    target = rows[route.unit.kind]
+    if isinstance(raw, list):
+        readings = [(read_time(r.ts, now_ms=now_ms), _checked(r.values)) for r in _limited(raw)]
+        for ts_ms, values in readings:
+            target.add(number, route.unit, ts_ms, values)
+    else:
+        target.add(number, route.unit, read_time(raw.ts, now_ms=now_ms), _checked(raw.values))
+
+
+def _limited(readings: list) -> list:  # type: ignore[type-arg]
+    if len(readings) > MAX_READINGS:
+        raise Unreadable(Reason.TOO_MANY_READINGS, f"{len(readings)} readings, {MAX_READINGS} at most")
+    if not readings:
+        raise Unreadable(Reason.NO_VALUES, "an empty array")
+    return readings
+
+
+def _checked(values: dict[str, float | bool]) -> dict[str, float | bool]:
+    if not values:
+        raise Unreadable(Reason.NO_VALUES, "values is empty")
+    if len(values) > MAX_METRICS:
+        raise Unreadable(Reason.WRONG_SHAPE, f"{len(values)} metrics, {MAX_METRICS} at most")
+    return values
+
+
+def _decode(decoder: msgspec.json.Decoder, payload: bytes):  # type: ignore[no-untyped-def,type-arg]
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Unreadable(Reason.TOO_LARGE, f"{len(payload)} bytes, {MAX_PAYLOAD_BYTES} at most")
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise Unreadable(Reason.WRONG_SHAPE, str(error)[:200]) from error
+    except msgspec.DecodeError as error:
+        try:
+            payload.decode()
+        except UnicodeDecodeError as not_text:
+            raise Unreadable(Reason.NOT_UTF8, f"byte {not_text.start}") from not_text
+        raise Unreadable(Reason.NOT_JSON, str(error)[:200]) from error
+    except UnicodeDecodeError as error:
+        raise Unreadable(Reason.NOT_UTF8, f"byte {error.start}") from error
+    except RecursionError as error:
+        raise Unreadable(Reason.NOT_JSON, "nested too deeply") from error
+
+
+def _to_block(kind: Kind, rows: _Rows, decoded: Decoded) -> None:
+    """Builds the kind's one block; rows that name the same metrics in the same order are converted together."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for row, values in enumerate(rows.values):
+        groups.setdefault(tuple(values), []).append(row)
+    metrics = tuple(dict.fromkeys(chain.from_iterable(groups)))
+    column = {name: index for index, name in enumerate(metrics)}
+    message = np.array(rows.messages, dtype=np.int64)
+    matrix: Floats = np.full((len(rows.values), len(metrics)), np.nan)
+    bad: dict[int, Rejected] = {}
+    for names, members in groups.items():
+        part = np.array([list(rows.values[row].values()) for row in members], dtype=np.float64)
+        finite = np.isfinite(part)
+        if not finite.all():
+            for place in np.flatnonzero(~finite.all(axis=1)):
+                number = rows.messages[members[place]]
+                name = names[int(np.flatnonzero(~finite[place])[0])]
+                bad.setdefault(number, Rejected(number, Reason.NOT_FINITE, f"{name[:80]} is not a finite number"))
+        for name in names:
+            if not (0 < len(name) <= MAX_METRIC_NAME_LENGTH and name.isprintable()):
+                for row in members:
+                    number = rows.messages[row]
+                    detail = f"{name[:80]!r} must be 1 to {MAX_METRIC_NAME_LENGTH} printable characters"
+                    bad.setdefault(number, Rejected(number, Reason.BAD_METRIC_NAME, detail))
+        matrix[np.ix_(members, [column[name] for name in names])] = part
+    ts_ms = np.array(rows.ts_ms, dtype=np.int64)
+    order = np.argsort(ts_ms, kind="stable")
+    if bad:
+        decoded.rejected += bad.values()
+        order = order[~np.isin(message[order], list(bad))]
+    if not len(order):
+        return
+    unit_index = np.array(rows.unit_index, dtype=np.int64)
+    block = ReadingBlock(kind, metrics, tuple(rows.units), unit_index[order], ts_ms[order], matrix[order])
+    decoded.blocks.append(DecodedBlock(block, message[order]))
