@@ -1,0 +1,92 @@
+"""What every telemetry store can do, and how it says that it cannot."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from models.reading import Bools, ReadingBlock, UnitKey
+
+
+class StoreError(Exception):
+    """Base of what a telemetry store raises: `store` names it (path or address), `reason` is one line for people."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"telemetry store {store}: {reason}")
+        self.store = store
+        self.reason = reason
+
+
+class StoreUnavailable(StoreError):
+    """Not reachable, timed out, out of room, or refused for now: the same call may succeed later."""
+
+
+class StoreRefused(StoreError):
+    """The store will never take this: trying the same again is of no use."""
+
+
+class StoreInUse(StoreError):
+    """Another process holds the store's file, and the engine lets only one in."""
+
+
+class Point(NamedTuple):
+    """What was measured in the step that begins at `t_ms`: mean, extremes, and the count `n` of values."""
+
+    t_ms: int
+    mean: float
+    min: float
+    max: float
+    n: int
+
+
+class TelemetryStore(Protocol):
+    """Keeps every value once, by unit, metric and time.
+
+    Values are finite; NaN in a block means "not reported" and is not stored. Times are epoch milliseconds UTC. One
+    thread writes at a time (the store sees to it); every other method may be called from any thread meanwhile. Every
+    method may raise `StoreUnavailable`.
+    """
+
+    def prepare(self) -> None:
+        """Open the store and create what is missing; a second call changes nothing. Raises `StoreInUse`."""
+
+    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
+        """Keep the values for ever; when this returns they survive the death of the process.
+
+        All or nothing. The same batch again, or the same unit, metric and time again, adds nothing; where two values
+        claim the same time, which of the two stays is up to the engine. Raises `StoreRefused` for an infinite value.
+        """
+
+    def forget_batches(self, *, keep: Collection[str]) -> None:
+        """Drop what was remembered of applied batches except `keep`: the ids that may still come again."""
+
+    def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
+        """The time of the newest value of every unit and metric."""
+
+    def existing(self, block: ReadingBlock) -> Bools:
+        """Which cells (n, m) are stored already; meant for the few late readings. NaN cells are False."""
+
+    def points(self, unit: UnitKey, metric: str, *, start_ms: int, end_ms: int, step_ms: int) -> list[Point]:
+        """Values with start_ms <= t < end_ms, condensed by step, in order of time.
+
+        Steps begin at multiples of `step_ms`, so the first one may begin before `start_ms`. Empty steps are absent.
+        """
+
+    def latest(self, units: Sequence[UnitKey]) -> dict[UnitKey, dict[str, tuple[int, float]]]:
+        """Newest (time, value) of each metric; a unit without any value is absent."""
+
+    def history(self, unit: UnitKey, *, end_ms: int, rows: int) -> ReadingBlock:
+        """The unit's last `rows` rows before `end_ms`, in order of time, all its metrics, NaN where absent.
+
+        Values of different metrics at the same time are one row. A unit without values gives a block of no rows.
+        """
+
+    def metrics_of(self, unit: UnitKey) -> list[str]:
+        """Names of the metrics the unit has values of, sorted."""
+
+    def count_values(self) -> int:
+        """Number of stored values."""
+
+    def check(self) -> str:
+        """One line for people: engine, version, place. Raises `StoreUnavailable` or `StoreInUse`."""
+
+    def close(self) -> None:
+        """Let go of file or connection; a second call changes nothing."""

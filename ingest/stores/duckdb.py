@@ -1,0 +1,319 @@
+"""Telemetry in one DuckDB file: the embedded default, good for one compound.
+
+One value is one row (series, time, value); a series is one metric of one unit. Values land in `arrived` in the order
+they came, and every million of them is moved to `settled`, sorted by series and time. DuckDB keeps the least and
+greatest of each column for every 122,880 rows, so a question about one series reads a few of these groups out of each
+million instead of all of them.
+
+An index that keeps (series, time) unique would cost more than everything else together. What makes a value new is
+cheaper to know: it is later than the newest of its series. Only values that are not are looked up.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+import numpy as np
+
+from ingest.stores.contract import Point, StoreError, StoreInUse, StoreRefused, StoreUnavailable
+from ingest.stores.series import NEVER_MS, Cells, SeriesIndex, SeriesNumbers
+from models.equipment import Kind
+from models.reading import Bools, ReadingBlock, UnitKey
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS series (
+    number INTEGER NOT NULL,
+    site VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    unit VARCHAR NOT NULL,
+    metric VARCHAR NOT NULL
+);
+CREATE TABLE IF NOT EXISTS applied_batch (batch_id VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS arrived (series INTEGER, ts_ms BIGINT, value DOUBLE);
+CREATE TABLE IF NOT EXISTS settled (series INTEGER, ts_ms BIGINT, value DOUBLE);
+CREATE TABLE IF NOT EXISTS settled_newest (series INTEGER, ts_ms BIGINT, value DOUBLE);
+CREATE VIEW IF NOT EXISTS reading AS SELECT * FROM settled UNION ALL SELECT * FROM arrived;
+"""
+
+NEWEST_OF = "SELECT series, max(ts_ms) AS ts_ms, arg_max(value, ts_ms) AS value FROM {rows} GROUP BY series"
+NEWEST_WITH_ARRIVED = NEWEST_OF.format(rows="(SELECT * FROM settled_newest UNION ALL SELECT * FROM arrived)")
+
+SETTLE_VALUES = 1_000_000
+HISTORY_SPANS_MS = (3_600_000, 8 * 3_600_000, 64 * 3_600_000, 512 * 3_600_000, np.iinfo(np.int64).max)
+
+
+class DuckDBStore:
+    """`path` is the file; `memory_limit_mb` bounds DuckDB's own buffers, `threads` its workers."""
+
+    def __init__(self, path: Path, *, memory_limit_mb: int = 128, threads: int = 2) -> None:
+        self._path = path
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{memory_limit_mb}MB",
+            "threads": threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        self._writing = Lock()
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._must_reopen = False
+        self._index = SeriesIndex()
+        self._applied: set[str] = set()
+        self._arrived_count = 0
+
+    # Opening and closing
+
+    def prepare(self) -> None:
+        with self._writing:
+            if self._root is None:
+                self._open()
+
+    def _open(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            root = duckdb.connect(str(self._path), config=self._config)
+        except (OSError, duckdb.Error) as error:
+            raise self._opening_error(error) from error
+        with self._told():
+            root.execute(SCHEMA)
+            index = SeriesIndex()
+            rows = root.execute("SELECT site, kind, unit, metric FROM series ORDER BY number").fetchall()
+            index.add((UnitKey(site, Kind(kind), unit), metric) for site, kind, unit, metric in rows)
+            newest = root.execute(f"{NEWEST_WITH_ARRIVED} ORDER BY series").fetchnumpy()
+            index.note(Cells(newest["series"], newest["ts_ms"], newest["value"]))
+            self._applied = {batch_id for (batch_id,) in root.execute("SELECT batch_id FROM applied_batch").fetchall()}
+            self._arrived_count = _count(root, "arrived")
+        self._index, self._root, self._must_reopen = index, root, False
+
+    def _opening_error(self, error: Exception) -> StoreError:
+        text = str(error)
+        if "Conflicting lock" in text:
+            return StoreInUse(str(self._path), "another liandong process holds this file; DuckDB lets one process in")
+        return StoreUnavailable(str(self._path), _first_line(text))
+
+    def close(self) -> None:
+        with self._writing:
+            self._must_reopen = False
+            self._let_go()
+
+    def _let_go(self) -> None:
+        root, self._root = self._root, None
+        if root is not None:
+            root.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """DuckDB's errors, in the words of the contract."""
+        try:
+            yield
+        except duckdb.Error as error:
+            raise StoreUnavailable(str(self._path), _first_line(str(error))) from error
+
+    @contextmanager
+    def _reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own for each question: a connection serves one thread at a time."""
+        root = self._root
+        if root is None:
+            raise StoreUnavailable(str(self._path), "not open")
+        with self._told(), root.cursor() as cursor:
+            yield cursor
+
+    # Writing
+
+    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
+        with self._writing:
+            if self._root is None and self._must_reopen:
+                self._open()
+            if self._root is None:
+                raise StoreUnavailable(str(self._path), "not open")
+            if batch_id in self._applied:
+                return
+            try:
+                self._write(self._root, batch_id, blocks)
+            except duckdb.Error as error:
+                # Whether the batch was committed is in the file; what memory believes is not to be trusted now.
+                self._must_reopen = True
+                self._let_go()
+                raise StoreUnavailable(str(self._path), _first_line(str(error))) from error
+
+    def _write(self, root: duckdb.DuckDBPyConnection, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
+        for block in blocks:
+            if np.isinf(block.values).any():
+                raise StoreRefused(str(self._path), f"batch {batch_id} holds an infinite value")
+        self._number_new_series(root, blocks)
+        cells = self._cells(blocks).in_order()
+        is_late = cells.ts_ms <= self._index.newest_ms_of(cells.series)
+        root.begin()
+        if is_late.any():
+            late = np.flatnonzero(is_late)
+            is_stored = np.zeros(len(cells), np.bool_)
+            is_stored[late] = self._stored(root, cells.selected(late))
+            cells = cells.selected(~is_stored)
+        if len(cells):
+            root.register("batch", {"series": cells.series, "ts_ms": cells.ts_ms, "value": cells.values})
+            root.execute("INSERT INTO arrived SELECT * FROM batch")
+        root.execute("INSERT INTO applied_batch VALUES (?)", [batch_id])
+        root.commit()
+        self._applied.add(batch_id)
+        self._index.note(cells)
+        self._arrived_count += len(cells)
+        if self._arrived_count >= SETTLE_VALUES:
+            self._settle(root)
+
+    def _cells(self, blocks: Sequence[ReadingBlock]) -> Cells:
+        """The reported values of the blocks, one below the other, in the order of the blocks."""
+        series, ts_ms, values = [], [], []
+        for block in blocks:
+            rows, columns = np.nonzero(~np.isnan(block.values))
+            series.append(self._index.numbers(block)[rows, columns])
+            ts_ms.append(block.ts_ms[rows])
+            values.append(block.values[rows, columns])
+        if not blocks:
+            return Cells(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0))
+        return Cells(np.concatenate(series), np.concatenate(ts_ms), np.concatenate(values))
+
+    def _number_new_series(self, root: duckdb.DuckDBPyConnection, blocks: Sequence[ReadingBlock]) -> None:
+        """Number the series heard for the first time, in a transaction of its own: a number alone is harmless."""
+        new: dict[tuple[UnitKey, str], None] = {}
+        for block in blocks:
+            rows, columns = np.nonzero((self._index.numbers(block) < 0) & ~np.isnan(block.values))
+            pairs = np.unique(np.column_stack((block.unit_index[rows], columns)), axis=0)
+            new.update(dict.fromkeys((block.units[unit], block.metrics[column]) for unit, column in pairs.tolist()))
+        if not new:
+            return
+        first = len(self._index)
+        root.execute(
+            "INSERT INTO series"
+            " SELECT unnest($numbers), unnest($sites), unnest($kinds), unnest($units), unnest($metrics)",
+            {
+                "numbers": list(range(first, first + len(new))),
+                "sites": [unit.site for unit, _ in new],
+                "kinds": [unit.kind.value for unit, _ in new],
+                "units": [unit.unit for unit, _ in new],
+                "metrics": [metric for _, metric in new],
+            },
+        )
+        self._index.add(new)
+
+    def _stored(self, connection: duckdb.DuckDBPyConnection, cells: Cells) -> Bools:
+        """Which of the cells are in the file, shape (k,)."""
+        is_stored = np.zeros(len(cells), np.bool_)
+        connection.register(
+            "sought", {"series": cells.series, "ts_ms": cells.ts_ms, "position": np.arange(len(cells), dtype=np.int64)}
+        )
+        found = connection.execute(
+            "SELECT position FROM reading JOIN sought USING (series, ts_ms)"
+            " WHERE reading.ts_ms BETWEEN ? AND ? AND reading.series BETWEEN ? AND ?",
+            [int(cells.ts_ms.min()), int(cells.ts_ms.max()), int(cells.series.min()), int(cells.series.max())],
+        ).fetchnumpy()["position"]
+        is_stored[found] = True
+        return is_stored
+
+    def _settle(self, root: duckdb.DuckDBPyConnection) -> None:
+        """Move what arrived to its sorted place. About 0.1 s for a million values."""
+        root.begin()
+        root.execute(f"CREATE OR REPLACE TABLE settled_newest AS {NEWEST_WITH_ARRIVED}")
+        root.execute("INSERT INTO settled SELECT * FROM arrived ORDER BY series, ts_ms")
+        root.execute("DELETE FROM arrived")
+        root.commit()
+        self._arrived_count = 0
+
+    def forget_batches(self, *, keep: Collection[str]) -> None:
+        with self._writing:
+            forgotten = self._applied.difference(keep)
+            if self._root is None or not forgotten:
+                return
+            with self._told():
+                self._root.execute("DELETE FROM applied_batch WHERE batch_id IN (SELECT unnest(?))", [list(forgotten)])
+            self._applied -= forgotten
+
+    # Reading
+
+    def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
+        return self._index.newest_ms()
+
+    def latest(self, units: Sequence[UnitKey]) -> dict[UnitKey, dict[str, tuple[int, float]]]:
+        return self._index.latest(units)
+
+    def metrics_of(self, unit: UnitKey) -> list[str]:
+        return sorted(self._index.of(unit))
+
+    def existing(self, block: ReadingBlock) -> Bools:
+        is_stored = np.zeros(block.values.shape, np.bool_)
+        series = self._index.numbers(block)
+        rows, columns = np.nonzero((series >= 0) & ~np.isnan(block.values))
+        cells = Cells(series[rows, columns], block.ts_ms[rows], block.values[rows, columns])
+        may_be_stored = cells.ts_ms <= self._index.newest_ms_of(cells.series)
+        if may_be_stored.any():
+            with self._reader() as cursor:
+                is_stored[rows[may_be_stored], columns[may_be_stored]] = self._stored(
+                    cursor, cells.selected(may_be_stored)
+                )
+        return is_stored
+
+    def points(self, unit: UnitKey, metric: str, *, start_ms: int, end_ms: int, step_ms: int) -> list[Point]:
+        number = self._index.of(unit).get(metric)
+        if number is None:
+            return []
+        with self._reader() as cursor:
+            rows = cursor.execute(
+                # The remainder of a time before 1970 is negative; steps begin at multiples all the same.
+                "SELECT ts_ms - (ts_ms % $step + $step) % $step AS t_ms, avg(value), min(value), max(value), count(*)"
+                " FROM reading WHERE series = $series AND ts_ms >= $start AND ts_ms < $end GROUP BY t_ms ORDER BY t_ms",
+                {"step": step_ms, "series": number, "start": start_ms, "end": end_ms},
+            ).fetchall()
+        return [Point(*row) for row in rows]
+
+    def history(self, unit: UnitKey, *, end_ms: int, rows: int) -> ReadingBlock:
+        numbers = self._index.of(unit)
+        metrics = tuple(sorted(numbers))
+        series = np.array([numbers[metric] for metric in metrics], np.int32)
+        cells = Cells(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0))
+        if metrics:
+            with self._reader() as cursor:
+                cells = self._last_cells(cursor, series, end_ms=end_ms, rows=rows)
+        ts_ms, row_of = np.unique(cells.ts_ms, return_inverse=True)
+        values = np.full((len(ts_ms), len(metrics)), np.nan)
+        by_number = np.argsort(series)
+        values[row_of, by_number[np.searchsorted(series, cells.series, sorter=by_number)]] = cells.values
+        kept = ts_ms[-rows:] if rows else ts_ms[:0]
+        return ReadingBlock(
+            unit.kind, metrics, (unit,), np.zeros(len(kept), np.int64), kept, values[len(ts_ms) - len(kept) :]
+        )
+
+    def _last_cells(self, cursor: duckdb.DuckDBPyConnection, series: SeriesNumbers, *, end_ms: int, rows: int) -> Cells:
+        """Cells that cover at least the last `rows` times before `end_ms`, if there are as many.
+
+        Looks back in spans that grow, because a scan bounded in time skips what was settled before.
+        """
+        end_ms = min(end_ms, int(self._index.newest_ms_of(series).max()) + 1)
+        for span_ms in HISTORY_SPANS_MS:
+            found = cursor.execute(
+                "SELECT series, ts_ms, value FROM reading"
+                " WHERE series IN (SELECT unnest($series)) AND ts_ms < $end AND ts_ms >= $start",
+                {"series": series.tolist(), "end": end_ms, "start": max(end_ms - span_ms, NEVER_MS)},
+            ).fetchnumpy()
+            cells = Cells(found["series"], found["ts_ms"], found["value"])
+            if len(np.unique(cells.ts_ms)) >= rows:
+                break
+        return cells
+
+    def count_values(self) -> int:
+        with self._reader() as cursor:
+            return _count(cursor, "reading")
+
+    def check(self) -> str:
+        self.prepare()
+        with self._reader() as cursor:
+            row = cursor.execute("SELECT version()").fetchone()
+        return f"DuckDB {row[0] if row else '?'}, {self._path}, {self.count_values():,} values"
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - names of our own tables
+    return int(row[0]) if row else 0
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
