@@ -1,0 +1,58 @@
+"""What can be wrong with a request, as facts; `api.problems` gives each its status."""
+
+from collections.abc import Iterable
+
+from registry.role import Role
+
+
+class ApiError(Exception):
+    """Base of the errors of this folder; the message is one line that a caller can act on."""
+
+
+class NotSignedIn(ApiError):
+    def __init__(self) -> None:
+        super().__init__("sign in first: a bearer token from POST /api/v1/token, or a browser session")
+
+
+class SignInNeeded(ApiError):
+    """A page was asked for without a login; `next_path` is where to return to after it."""
+
+    def __init__(self, next_path: str) -> None:
+        super().__init__("sign in first")
+        self.next_path = next_path
+
+
+class WrongCredentials(ApiError):
+    def __init__(self) -> None:
+        super().__init__("name or password is wrong")
+
+
+class TooManyAttempts(ApiError):
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"too many attempts to sign in; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class RoleMissing(ApiError):
+    """`roles` are those that permit what was asked."""
+
+    def __init__(self, roles: Iterable[Role], *, site: str | None = None) -> None:
+        self.roles = tuple(sorted(role.value for role in roles))
+        self.site = site
+        where = f" at {site}" if site else ""
+        super().__init__(f"this is for {', '.join(self.roles) or 'nobody'}{where}")
+
+
+class ForgedRequest(ApiError):
+    """An unsafe request that does not prove that it comes from our own pages."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnknownRoute(ApiError):
+    """A route without a row in the table of roles: refused to everybody until it has one."""
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(f"{method} {path} has no row in the table of roles")

@@ -1,0 +1,65 @@
+"""Who may call which route: one table for the API and the pages. A route without a row is refused to everybody.
+
+The table says which roles may call a route at all; at the site of the thing asked for, the same row is asked again
+with the roles the person holds there. Tickets have a finer table of their own, `alerts.ticket.MOVES`.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from registry.role import Role
+
+
+class Anyone(Enum):
+    """Marks a route that needs no login."""
+
+    ANYONE = "anyone"
+
+
+PUBLIC: Final = Anyone.ANYONE
+Access = frozenset[Role] | Anyone
+
+EVERYBODY = frozenset(Role)
+"""Everybody who is signed in."""
+RESIDENTS = frozenset({Role.OWNER, Role.VOLUNTEER})
+"""They see what happens at their site, without the names of those who act and without what they noted."""
+STAFF = EVERYBODY - RESIDENTS
+ON_DUTY = frozenset({Role.ADMIN, Role.PROPERTY_MANAGER, Role.TECHNICIAN, Role.COMMUNITY_OFFICER, Role.DISTRICT_OFFICER})
+DESK = frozenset({Role.ADMIN, Role.PROPERTY_MANAGER})
+DATA_KEEPERS = frozenset({Role.ADMIN, Role.PROPERTY_MANAGER, Role.DISTRICT_OFFICER})
+REPORTERS = EVERYBODY - {Role.OWNER}
+
+_API: Mapping[tuple[str, str], Access] = {
+    ("POST", "/api/v1/token"): PUBLIC,
+    ("GET", "/api/v1/me"): EVERYBODY,
+    ("GET", "/api/v1/sites"): EVERYBODY,
+    ("GET", "/api/v1/units"): EVERYBODY,
+    ("GET", "/api/v1/units/{unit}"): EVERYBODY,
+    ("GET", "/api/v1/units/{unit}/readings"): EVERYBODY,
+    ("GET", "/api/v1/alarms"): EVERYBODY,
+    ("GET", "/api/v1/alarms/{alarm_id}"): EVERYBODY,
+    ("POST", "/api/v1/alarms/{alarm_id}/acknowledge"): ON_DUTY,
+    ("POST", "/api/v1/alarms/{alarm_id}/shelve"): DESK,
+    ("POST", "/api/v1/alarms/{alarm_id}/unshelve"): DESK,
+    ("GET", "/api/v1/tickets"): EVERYBODY,
+    ("GET", "/api/v1/tickets/{ticket_id}"): EVERYBODY,
+    ("POST", "/api/v1/tickets"): REPORTERS,
+    # Which of them may make which move stands in `alerts.ticket.MOVES`.
+    ("POST", "/api/v1/tickets/{ticket_id}/transitions"): STAFF,
+    ("GET", "/api/v1/activity"): EVERYBODY,
+    ("GET", "/api/v1/activity/stream"): EVERYBODY,
+    ("GET", "/api/v1/ledger"): STAFF,
+    ("GET", "/api/v1/quarantine"): DATA_KEEPERS,
+    ("GET", "/api/v1/quarantine/{message_id}/payload"): DATA_KEEPERS,
+    ("GET", "/healthz"): PUBLIC,
+    ("GET", "/readyz"): PUBLIC,
+    ("GET", "/metrics"): PUBLIC,
+    ("GET", "/openapi.json"): PUBLIC,
+}
+
+_PAGES: Mapping[tuple[str, str], Access] = {}
+
+ROUTE_ROLES: Mapping[tuple[str, str], Access] = MappingProxyType({**_API, **_PAGES})
+"""(method, path template) → roles; HEAD follows GET."""
