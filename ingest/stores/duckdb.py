@@ -141,8 +141,11 @@ class DuckDBStore:
         for block in blocks:
             if np.isinf(block.values).any():
                 raise StoreRefused(str(self._path), f"batch {batch_id} holds an infinite value")
-        self._number_new_series(root, blocks)
-        cells = self._cells(blocks).in_order()
+        cells = self._cells(blocks)
+        if (cells.series < 0).any():
+            self._number_new_series(root, blocks)
+            cells = self._cells(blocks)
+        cells = cells.in_order()
         is_late = cells.ts_ms <= self._index.newest_ms_of(cells.series)
         root.begin()
         if is_late.any():
@@ -162,7 +165,7 @@ class DuckDBStore:
             self._settle(root)
 
     def _cells(self, blocks: Sequence[ReadingBlock]) -> Cells:
-        """The reported values of the blocks, one below the other, in the order of the blocks."""
+        """The reported values of the blocks, in their order; series -1 where it is heard for the first time."""
         series, ts_ms, values = [], [], []
         for block in blocks:
             rows, columns = np.nonzero(~np.isnan(block.values))
@@ -180,8 +183,6 @@ class DuckDBStore:
             rows, columns = np.nonzero((self._index.numbers(block) < 0) & ~np.isnan(block.values))
             pairs = np.unique(np.column_stack((block.unit_index[rows], columns)), axis=0)
             new.update(dict.fromkeys((block.units[unit], block.metrics[column]) for unit, column in pairs.tolist()))
-        if not new:
-            return
         first = len(self._index)
         root.execute(
             "INSERT INTO series"

@@ -1,0 +1,316 @@
+"""Telemetry in InfluxDB 2 through influxdb-client: a measurement for each kind, tags site and unit, metrics as fields.
+
+Written with line protocol of our own and one synchronous request for each chunk: the client's batching mode drops a
+batch after its retries with no more than a log line. Read with InfluxQL on `/query`, which versions 1, 2 and 3 answer.
+InfluxDB keeps one value for each series, field and time by itself, so that nothing need be remembered of batches.
+"""
+
+import gzip
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+from influxdb_client.client.exceptions import InfluxDBError
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
+from influxdb_client.service.write_service import WriteService
+from urllib3.exceptions import HTTPError
+
+from ingest.stores.contract import Point, StoreError, StoreRefused, StoreUnavailable
+from ingest.stores.line_protocol import chunks, from_influx_name, to_influx_name
+from models.equipment import Kind
+from models.reading import Bools, ReadingBlock, UnitKey
+
+REFUSED_STATUSES = frozenset({400, 413, 422})
+GZIP_LEVEL = 1  # the client's own level 9 takes 15 times as long for two thirds of the size
+STATEMENTS_PER_QUERY = 200
+TIME_MAX_NS = 2**63 - 2
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxAddress:
+    """Where a bucket is: `url` of the server, organisation, bucket."""
+
+    url: str
+    org: str
+    bucket: str
+
+
+def parse_influx_url(url: str) -> InfluxAddress:
+    """Read `influxdb+http://host:8086/?org=…&bucket=…` (or `influxdb+https`). Raises ValueError with one clear line.
+
+    >>> parse_influx_url("influxdb+http://influx:8086/?org=city&bucket=telemetry")
+    InfluxAddress(url='http://influx:8086', org='city', bucket='telemetry')
+    """
+    parts = urlsplit(url)
+    scheme = parts.scheme.removeprefix("influxdb+")
+    if not parts.scheme.startswith("influxdb+") or scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an InfluxDB address looks like influxdb+http://host:8086/?org=…&bucket=…")
+    if parts.username or parts.password:
+        raise ValueError("an InfluxDB address holds no password; the token is a setting of its own")
+    query = parse_qs(parts.query)
+    missing = [name for name in ("org", "bucket") if not query.get(name)]
+    if missing:
+        raise ValueError(f"the InfluxDB address lacks {' and '.join(missing)}, as in ?org=…&bucket=…")
+    return InfluxAddress(f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}", query["org"][0], query["bucket"][0])
+
+
+class Table(NamedTuple):
+    """One series of an answer: its tags, and its columns by name, time first."""
+
+    tags: dict[str, str]
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class InfluxStore:
+    """`write_timeout_s` bounds each request of a write, `query_timeout_s` each question."""
+
+    def __init__(
+        self, address: InfluxAddress, token: str, *, write_timeout_s: float = 2.0, query_timeout_s: float = 10.0
+    ) -> None:
+        self._address = address
+        self._write_timeout_ms = int(write_timeout_s * 1000)
+        self._query_timeout_ms = int(query_timeout_s * 1000)
+        self._client = InfluxDBClient(address.url, token=token, org=address.org, timeout=self._query_timeout_ms)
+        self._write_service = WriteService(self._client.api_client)
+
+    @property
+    def _name(self) -> str:
+        return f"{self._address.url} bucket {self._address.bucket}"
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The client's errors, in the words of the contract."""
+        try:
+            yield
+        except InfluxDBError as error:
+            raise self._api_error(error) from error
+        except (HTTPError, OSError) as error:
+            raise StoreUnavailable(self._name, _one_line(error)) from error
+
+    def _api_error(self, error: InfluxDBError) -> StoreError:
+        status = getattr(error, "status", None)
+        refused = status in REFUSED_STATUSES
+        reason = f"status {status}, {_one_line(error.message)}"
+        return StoreRefused(self._name, reason) if refused else StoreUnavailable(self._name, reason)
+
+    # Opening and closing
+
+    def prepare(self) -> None:
+        """Create the bucket if it is not there (on InfluxDB 1, which serves tests and old sites, the database)."""
+        version = self._version()
+        if version.startswith(("1.", "v1.")):
+            self._ask([f"CREATE DATABASE {_quoted(self._address.bucket)}"])
+            return
+        with self._told():
+            buckets = self._client.buckets_api()
+            if buckets.find_bucket_by_name(self._address.bucket) is None:
+                for_ever = BucketRetentionRules(type="expire", every_seconds=0)
+                buckets.create_bucket(bucket_name=self._address.bucket, retention_rules=for_ever, org=self._address.org)
+
+    def _version(self) -> str:
+        with self._told():
+            return str(self._client.version())
+
+    def check(self) -> str:
+        version = self._version()
+        self._ask(["SHOW MEASUREMENTS"])
+        return f"InfluxDB {version}, {self._name}"
+
+    def close(self) -> None:
+        if self._client.api_client is not None:
+            self._client.close()
+
+    # Writing
+
+    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
+        for block in blocks:
+            if np.isinf(block.values).any():
+                raise StoreRefused(self._name, f"batch {batch_id} holds an infinite value")
+        for chunk in chunks(blocks):
+            with self._told():
+                self._write_service.post_write(
+                    org=self._address.org,
+                    bucket=self._address.bucket,
+                    body=gzip.compress(chunk.encode(), GZIP_LEVEL),
+                    precision="ms",
+                    content_encoding="gzip",
+                    _request_timeout=self._write_timeout_ms,
+                )
+
+    def forget_batches(self, *, keep: Collection[str]) -> None:
+        """Nothing: a batch that comes again overwrites itself."""
+
+    # Reading
+
+    def _ask(self, statements: Iterable[str]) -> list[list[Table]]:
+        """The tables of each InfluxQL statement; times in milliseconds."""
+        waiting = list(statements)
+        answers: list[list[Table]] = []
+        for start in range(0, len(waiting), STATEMENTS_PER_QUERY):
+            with self._told():
+                answer, _, _ = self._client.api_client.call_api(
+                    "/query",
+                    "POST",
+                    header_params={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+                    post_params=[
+                        ("db", self._address.bucket),
+                        ("epoch", "ms"),
+                        ("q", ";".join(waiting[start : start + STATEMENTS_PER_QUERY])),
+                    ],
+                    response_type="object",
+                    _request_timeout=self._query_timeout_ms,
+                )
+            answers += [self._tables(result) for result in answer["results"]]
+        return answers
+
+    def _tables(self, result: dict[str, Any]) -> list[Table]:
+        if "error" in result or result.get("partial"):
+            raise StoreUnavailable(self._name, str(result.get("error", "the server cut its answer short")))
+        return [
+            Table(series.get("tags", {}), series["columns"], series.get("values", []))
+            for series in result.get("series", [])
+        ]
+
+    def _fields(self) -> dict[Kind, list[str]]:
+        """The field names of every kind, as the database knows them."""
+        answers = self._ask(f"SHOW FIELD KEYS FROM {_quoted(kind.value)}" for kind in Kind)
+        return {
+            kind: [row[0] for table in tables for row in table.rows] for kind, tables in zip(Kind, answers, strict=True)
+        }
+
+    def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
+        sought = [(kind, field) for kind, fields in self._fields().items() for field in fields]
+        return {(unit, metric): ts_ms for unit, metric, ts_ms, _ in self._newest([(*each, "") for each in sought])}
+
+    def latest(self, units: Sequence[UnitKey]) -> dict[UnitKey, dict[str, tuple[int, float]]]:
+        fields = self._fields() if units else {}
+        groups: dict[tuple[str, Kind], list[UnitKey]] = {}
+        for unit in units:
+            groups.setdefault((unit.site, unit.kind), []).append(unit)
+        sought = [
+            (kind, field, f"WHERE {_where_units(members)}")
+            for (_, kind), members in groups.items()
+            for field in fields[kind]
+        ]
+        wanted = frozenset(units)
+        found: dict[UnitKey, dict[str, tuple[int, float]]] = {}
+        for unit, metric, ts_ms, value in self._newest(sought):
+            if unit in wanted:
+                found.setdefault(unit, {})[metric] = (ts_ms, value)
+        return found
+
+    def _newest(self, sought: Sequence[tuple[Kind, str, str]]) -> Iterator[tuple[UnitKey, str, int, float]]:
+        """Unit, metric, time and value of the last point of each series, for (kind, field, condition).
+
+        One statement for each field: `last` of several fields in one statement tells no times.
+        """
+        answers = self._ask(
+            f'SELECT last({_quoted(field)}) FROM {_quoted(kind.value)} {condition} GROUP BY "site", "unit"'  # noqa: S608
+            for kind, field, condition in sought
+        )
+        for (kind, field, _), tables in zip(sought, answers, strict=True):
+            for table in tables:
+                unit = UnitKey(from_influx_name(table.tags["site"]), kind, from_influx_name(table.tags["unit"]))
+                for ts_ms, value in table.rows:
+                    yield unit, from_influx_name(field), ts_ms, float(value)
+
+    def existing(self, block: ReadingBlock) -> Bools:
+        is_stored = np.zeros(block.values.shape, np.bool_)
+        names = [to_influx_name(metric) for metric in block.metrics]
+        column_of = {name: column for column, name in enumerate(names)}
+        selected = ", ".join(map(_quoted, names))
+        present = np.unique(block.unit_index).tolist()
+        rows_of = {unit: np.flatnonzero(block.unit_index == unit) for unit in present}
+        answers = self._ask(
+            f"SELECT {selected} FROM {_quoted(block.kind.value)} WHERE {_where_units([block.units[unit]])}"  # noqa: S608
+            f" AND time >= {_ns(int(block.ts_ms[rows].min()))} AND time <= {_ns(int(block.ts_ms[rows].max()))}"
+            for unit, rows in rows_of.items()
+        )
+        for rows, tables in zip(rows_of.values(), answers, strict=True):
+            for table in tables:
+                columns = [column_of[name] for name in table.columns[1:]]
+                values_at = {row[0]: np.array([value is not None for value in row[1:]]) for row in table.rows}
+                for row in rows.tolist():
+                    if (is_there := values_at.get(int(block.ts_ms[row]))) is not None:
+                        is_stored[row, columns] = is_there
+        return is_stored & ~np.isnan(block.values)
+
+    def points(self, unit: UnitKey, metric: str, *, start_ms: int, end_ms: int, step_ms: int) -> list[Point]:
+        field = _quoted(to_influx_name(metric))
+        [tables] = self._ask(
+            [
+                f"SELECT mean({field}), min({field}), max({field}), count({field}) FROM {_quoted(unit.kind.value)}"  # noqa: S608
+                f" WHERE {_where_units([unit])} AND time >= {_ns(start_ms)} AND time < {_ns(end_ms)}"
+                f" GROUP BY time({step_ms}ms) fill(none)"
+            ]
+        )
+        return [Point(*row) for table in tables for row in table.rows]
+
+    def history(self, unit: UnitKey, *, end_ms: int, rows: int) -> ReadingBlock:
+        [tables] = self._ask(
+            [
+                f"SELECT *::field FROM {_quoted(unit.kind.value)}"  # noqa: S608
+                f" WHERE {_where_units([unit])} AND time < {_ns(end_ms)} ORDER BY time DESC LIMIT {max(rows, 1)}"
+            ]
+        )
+        found = [row for table in tables for row in reversed(table.rows)] if rows else []
+        columns = tables[0].columns[1:] if found else []
+        values = np.array([row[1:] for row in found], np.float64).reshape(len(found), len(columns))
+        reported = np.flatnonzero(~np.isnan(values).all(axis=0)).tolist()
+        order = sorted(reported, key=lambda column: from_influx_name(columns[column]))
+        return ReadingBlock(
+            unit.kind,
+            tuple(from_influx_name(columns[column]) for column in order),
+            (unit,),
+            np.zeros(len(found), np.int64),
+            np.array([row[0] for row in found], np.int64),
+            values[:, order],
+        )
+
+    def metrics_of(self, unit: UnitKey) -> list[str]:
+        return sorted(self.latest([unit]).get(unit, {}))
+
+    def count_values(self) -> int:
+        """Reads every value of the database: for checks, not for pages."""
+        answers = self._ask(f"SELECT count(*::field) FROM {_quoted(kind.value)}" for kind in Kind)  # noqa: S608
+        return sum(
+            count
+            for tables in answers
+            for table in tables
+            for row in table.rows
+            for count in row[1:]
+            if count is not None
+        )
+
+
+def _quoted(name: str) -> str:
+    """An InfluxQL identifier."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def _text(value: str) -> str:
+    """An InfluxQL string of a tag's value."""
+    return "'" + to_influx_name(value).replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+
+
+def _where_units(units: Sequence[UnitKey]) -> str:
+    """Conditions on the tags for units of one site; a site alone when there are many, which is the faster question."""
+    condition = f'"site" = {_text(units[0].site)}'
+    if len(units) <= 50:
+        condition += " AND (" + " OR ".join(f'"unit" = {_text(unit.unit)}' for unit in units) + ")"
+    return condition
+
+
+def _ns(ts_ms: int) -> int:
+    """Milliseconds as the nanoseconds of a query, within what InfluxDB can hold."""
+    return max(-TIME_MAX_NS, min(ts_ms * 1_000_000, TIME_MAX_NS))
+
+
+def _one_line(error: object) -> str:
+    text = error.decode(errors="replace") if isinstance(error, bytes) else str(error)
+    return " ".join(text.split())

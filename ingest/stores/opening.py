@@ -1,0 +1,21 @@
+"""From the address in the settings to the store that answers there."""
+
+from importlib import import_module
+from pathlib import Path
+
+from ingest.stores.contract import StoreRefused, TelemetryStore
+from ingest.stores.duckdb import DuckDBStore
+
+DUCKDB_FILE = "telemetry.duckdb"
+
+
+def open_store(url: str, *, token: str, data_dir: Path) -> TelemetryStore:
+    """A store that is not prepared yet: `duckdb:`, `duckdb:PATH`, or `influxdb+http://host:8086/?org=…&bucket=…`."""
+    if url.startswith("duckdb:"):
+        path = url.removeprefix("duckdb:").removeprefix("//")
+        return DuckDBStore(Path(path) if path else data_dir / DUCKDB_FILE)
+    if url.startswith(("influxdb+http://", "influxdb+https://")):
+        # The client takes half a second to import; only those who use it wait for it.
+        store: TelemetryStore = import_module("ingest.stores.influx").open_influx(url, token=token)
+        return store
+    raise StoreRefused(url.partition("?")[0], "LIANDONG_TELEMETRY_URL must begin with duckdb: or influxdb+http://")
