@@ -230,6 +230,21 @@ def due_for_unshelving(session: Session, *, now_ms: int) -> list[Alarm]:
     return list(session.scalars(query.with_for_update(of=Alarm, skip_locked=True)))
 
 
+def open_alarms_of_unit(session: Session, unit_id: int) -> list[Alarm]:
+    query = select(Alarm).where(Alarm.unit_id == unit_id, Alarm.state != AlarmState.NORMAL.value)
+    return list(session.scalars(query.order_by(Alarm.id)))
+
+
+def units_with_alarms(session: Session) -> list[int]:
+    """Ids of units that have, or had, an alarm."""
+    return list(session.scalars(select(Alarm.unit_id).distinct().order_by(Alarm.unit_id)))
+
+
+def is_any_due_for_unshelving(session: Session, *, now_ms: int) -> bool:
+    query = select(Alarm.id).where(Alarm.state == AlarmState.SHELVED.value, Alarm.shelved_until_ms <= now_ms)
+    return session.scalar(query.limit(1)) is not None
+
+
 def count_open_by_severity(session: Session, *, visible: Collection[str] | None = None) -> dict[Severity, int]:
     query = (
         select(Alarm.severity, func.count())

@@ -114,7 +114,7 @@ def _elevator_values(limits: Limits) -> tuple[Condition, ...]:
     def trapped(s: UnitStates) -> Bools:
         standing = np.abs(s["speed_m_s"]) < STANDING_SPEED_M_S
         shut_in = (s["occupied"] == 1) & (s["door_closed"] == 1) & (s["service_mode"] == ServiceMode.NORMAL)
-        return standing & shut_in & ((s["in_door_zone"] == 0) | (s["event:alarm.90"] == 1))
+        return np.asarray(standing & shut_in & ((s["in_door_zone"] == 0) | (s["event:alarm.90"] == 1)))
 
     return (
         Condition(
@@ -207,7 +207,9 @@ def _pump_values(limits: Limits) -> tuple[Condition, ...]:
     def floor_water(limit_cm: float) -> Predicate:
         def above(s: UnitStates) -> Bools:
             is_stormy = s["rain_mm_3h"] >= limits.rain_orange_mm_3h
-            return s["floor_water_cm"] >= np.where(is_stormy, limit_cm * limits.floor_water_rain_factor, limit_cm)
+            return np.asarray(
+                s["floor_water_cm"] >= np.where(is_stormy, limit_cm * limits.floor_water_rain_factor, limit_cm)
+            )
 
         return above
 
@@ -220,17 +222,19 @@ def _pump_values(limits: Limits) -> tuple[Condition, ...]:
         low = s["level_m"] <= limits.sump_bottom_m
         first = running(s, 1) & (s["pump1_current_a"] < weak) & (s["pump1_current_a"] >= idle)
         second = running(s, 2) & (s["pump2_current_a"] < weak) & (s["pump2_current_a"] >= idle)
-        return low & (first | second)
+        return np.asarray(low & (first | second))
 
     def no_current(s: UnitStates) -> Bools:
         idle = TRIP_CURRENT_FRACTION * limits.pump_nominal_current_a
-        return (running(s, 1) & (s["pump1_current_a"] < idle)) | (running(s, 2) & (s["pump2_current_a"] < idle))
+        first = running(s, 1) & (s["pump1_current_a"] < idle)
+        second = running(s, 2) & (s["pump2_current_a"] < idle)
+        return np.asarray(first | second)
 
     def disagrees(s: UnitStates) -> Bools:
         high, level, margin = s["high_float"] == 1, s["level_m"], 0.2
-        return (high & (level < limits.sump_float_m - margin)) | (
-            (s["high_float"] == 0) & (level > limits.sump_float_m + margin)
-        )
+        stuck_up = high & (level < limits.sump_float_m - margin)
+        stuck_down = (s["high_float"] == 0) & (level > limits.sump_float_m + margin)
+        return np.asarray(stuck_up | stuck_down)
 
     pump_columns = ("level_m", "pump1_running", "pump2_running", "pump1_current_a", "pump2_current_a")
     floor_rows = (

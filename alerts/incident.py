@@ -20,6 +20,7 @@ from alerts.watch import Signal
 from models.reading import UnitKey
 from registry import activity
 from registry.activity import Entry
+from registry.database import Database
 from registry.role import SYSTEM, Actor
 from registry.site import Site
 from registry.unit import Unit
@@ -181,6 +182,11 @@ def unshelve_due(session: Session, *, now_ms: int) -> list[Alarm]:
     if due:
         activity.append(session, [_alarm_entry(alarm, "alarm.unshelved", {}) for alarm in due], now_ms=now_ms)
     return due
+
+
+def any_due_for_unshelving(database: Database, *, now_ms: int) -> bool:
+    with database.reading() as session:
+        return alarms.is_any_due_for_unshelving(session, now_ms=now_ms)
 
 
 def move_ticket(session: Session, ticket_id: int, to: Stage, *, actor: Actor, note: str = "", now_ms: int) -> Ticket:

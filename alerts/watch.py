@@ -161,7 +161,7 @@ class _KindWatch:
     # Columns, as `alerts.derived.States` wants them.
 
     def get(self, column: str, units: Ints) -> Floats:
-        return self._state[units, self._column[column]]
+        return np.asarray(self._state[units, self._column[column]])
 
     def put(self, column: str, units: Ints, values: Floats) -> None:
         self._state[units, self._column[column]] = values

@@ -30,8 +30,9 @@ class Settings(BaseSettings):
     """A TOML file with values for `alerts.limits.Limits` that replace the defaults."""
     register_unknown_sites: bool | None = None
     """Whether a message of an unknown site registers it. Unset: only on SQLite, the embedded default."""
+    mqtt_client_id: str = "liandong-ingest"
+    """Names the persistent session at the broker; each ingest worker needs its own."""
     detector_fit_rows: int = Field(default=400, ge=50)
-    is_demo: bool = Field(default=False, exclude=True)
 
     @field_validator("data_dir")
     @classmethod

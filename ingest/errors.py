@@ -22,6 +22,7 @@ class Reason(StrEnum):
     TIME_UNREADABLE = "time_unreadable"
     TIME_TOO_EARLY = "time_too_early"
     TIME_IN_FUTURE = "time_in_future"
+    TIME_TOO_OLD = "time_too_old"
     UNKNOWN_EVENT_CODE = "unknown_event_code"
     INTERNAL_ERROR = "internal_error"
 

@@ -98,11 +98,13 @@ def oldest(session: Session, *, limit: int) -> list[PendingBatch]:
 
 
 def remove(session: Session, batch_ids: Sequence[str]) -> int:
-    """Takes batches out; returns how many values they held, those only that were still there."""
-    held = select(func.coalesce(func.sum(OutboxBatch.value_count), 0)).where(OutboxBatch.batch_id.in_(batch_ids))
-    values = session.scalar(held) or 0
-    session.execute(delete(OutboxBatch).where(OutboxBatch.batch_id.in_(batch_ids)))
-    return int(values)
+    """Takes batches out; returns how many values they held, counting only those that were still there."""
+    gone = delete(OutboxBatch).where(OutboxBatch.batch_id.in_(batch_ids)).returning(OutboxBatch.value_count)
+    return sum(session.scalars(gone.execution_options(synchronize_session=False)))
+
+
+def batch_ids(session: Session) -> list[str]:
+    return list(session.scalars(select(OutboxBatch.batch_id)))
 
 
 def size_bytes(session: Session) -> int:

@@ -83,3 +83,7 @@ def waiting(
     if reason is not None:
         query = query.where(QuarantinedMessage.reason == reason.value)
     return list(session.scalars(query.order_by(QuarantinedMessage.id).limit(limit)))
+
+
+def mark_replayed(session: Session, message_id: int, *, now_ms: int) -> None:
+    session.get_one(QuarantinedMessage, message_id).replayed_ms = now_ms

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -41,15 +42,15 @@ class Channel(StrEnum):
     ALARM = "alarm"
 
 
-@dataclass(frozen=True, slots=True)
-class RawMessage:
-    """A message as it came from the broker. `ticket` is whatever the door needs to acknowledge it."""
+class RawMessage(NamedTuple):
+    """A message as it came from the broker. `receipt` is what the door needs to acknowledge it."""
 
     topic: str
     payload: bytes
     received_ms: int
     is_redelivery: bool = False
-    ticket: tuple[int, ...] = ()
+    is_retained: bool = False
+    receipt: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,11 @@ _topic_cache: dict[str, Route] = {}
 
 def topic_of(unit: UnitKey, channel: Channel) -> str:
     return f"{PREFIX}/{unit.site}/{unit.kind.value}/{unit.unit}/{channel.value}"
+
+
+def is_alarm_topic(topic: str) -> bool:
+    """Whether this is what the service itself tells; it hears its own words because it listens to everything."""
+    return topic.endswith("/alarm") and topic.startswith(PREFIX) and topic.count("/") == 5
 
 
 def read_topic(topic: str) -> Route:

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TextIO
 
 from sqlalchemy import BigInteger, Boolean, ForeignKey, String, UniqueConstraint, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.equipment import Kind
@@ -78,6 +79,22 @@ def add_unit(
     return unit
 
 
+def register_unit(session: Session, *, site: Site, kind: Kind, key: str, now_ms: int) -> tuple[Unit, bool]:
+    """The unit of that key, added unconfirmed if need be, and whether it was; safe beside another worker's hand."""
+    try:
+        with session.begin_nested():
+            return add_unit(session, site=site, kind=kind, key=key, is_confirmed=False, now_ms=now_ms), True
+    except IntegrityError:
+        present = find_unit(session, site, key)
+        if present is None:
+            raise
+        return present, False
+
+
+def find_unit(session: Session, site: Site, key: str) -> Unit | None:
+    return session.scalar(select(Unit).where(Unit.site_id == site.id, Unit.key == key))
+
+
 def get_unit(session: Session, path: str) -> Unit:
     """The unit of an address `{site}~{unit}`."""
     site, _, key = path.partition("~")
@@ -134,6 +151,24 @@ def set_status(session: Session, unit_id: int, *, is_online: bool, ts_ms: int) -
     newer = or_(Unit.status_ms.is_(None), Unit.status_ms < ts_ms)
     found = session.execute(update(Unit).where(Unit.id == unit_id, newer).values(is_online=is_online, status_ms=ts_ms))
     return bool(found.rowcount)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """The last word on a unit's connection."""
+
+    unit_id: int
+    unit: UnitKey
+    is_online: bool
+    status_ms: int
+
+
+def connection_states(session: Session) -> list[ConnectionState]:
+    return [
+        ConnectionState(unit.id, unit.unit_key, unit.is_online, unit.status_ms)
+        for unit in session.scalars(select(Unit).where(Unit.is_online.is_not(None)))
+        if unit.is_online is not None and unit.status_ms is not None
+    ]
 
 
 def import_units(session: Session, rows: Iterable[tuple[int, Mapping[str, str]]], *, now_ms: int) -> ImportCount:

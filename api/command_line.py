@@ -1,0 +1,314 @@
+"""The command `liandong`: options are read here, the work is done elsewhere.
+
+Every command ends with 0 on success, 2 for bad usage, and 1 for a failure told in one line on standard error.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts.errors import AlertsError
+from api.commands import administration, bench, demo, quarantine, score
+from api.processes import StartRefused, configure_logs, run_ingest, run_serve, run_up
+from api.settings import Settings
+from ingest.broker import BrokerRefused
+from ingest.mqtt import BrokerUnreachable
+from ingest.stores.contract import StoreError
+from models.equipment import Kind
+from registry.errors import RegistryError
+from registry.role import Role
+from simulators import replay as replaying
+from simulators import run as simulating
+from simulators.errors import SimulatorError
+
+app = typer.Typer(
+    name="liandong",
+    help="Watches lifts, basement pumps and fire systems, and turns what it sees into joint action (联动).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+users_app = typer.Typer(help="People and their roles.", no_args_is_help=True)
+units_app = typer.Typer(help="The watched units.", no_args_is_help=True)
+quarantine_app = typer.Typer(help="Messages that could not be taken.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measurements, as JSON.", no_args_is_help=True)
+app.add_typer(users_app, name="users")
+app.add_typer(units_app, name="units")
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(bench_app, name="bench")
+
+KNOWN_FAILURES = (
+    AlertsError,
+    BrokerRefused,
+    BrokerUnreachable,
+    RegistryError,
+    SimulatorError,
+    StartRefused,
+    StoreError,
+    score.ScoreRefused,
+    quarantine.NothingToDo,
+    administration.Unsound,
+)
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept. [LIANDONG_DATA_DIR]")]
+HttpPort = Annotated[int | None, typer.Option("--http-port", min=0, max=65535, help="0 takes a free port.")]
+HttpHost = Annotated[str | None, typer.Option("--http-host", help="127.0.0.1 unless told otherwise.")]
+MqttPort = Annotated[
+    int | None, typer.Option("--mqtt-port", min=0, max=65535, help="Port of the embedded broker; 0 takes a free one.")
+]
+
+
+def main() -> None:
+    """The console script: known failures become one line and exit status 1."""
+    try:
+        app()
+    except KNOWN_FAILURES as error:
+        _fail(str(error))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        _fail(f"setting {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}")
+    except SQLAlchemyError as error:
+        _fail(f"database: {str(getattr(error, 'orig', None) or error).strip().splitlines()[0]}")
+    except OSError as error:
+        _fail(f"{error.filename or 'operating system'}: {error.strerror or error}")
+
+
+def _fail(line: str) -> None:
+    sys.stderr.write(f"liandong: {' '.join(line.split())}\n")
+    sys.exit(1)
+
+
+def _settings(
+    *,
+    data_dir: Path | None = None,
+    http_host: str | None = None,
+    http_port: int | None = None,
+    mqtt_port: int | None = None,
+) -> Settings:
+    """Settings from the environment, with what the command line says instead."""
+    told: dict[str, object] = {}
+    if data_dir is not None:
+        told["data_dir"] = data_dir
+    if http_host is not None:
+        told["http_host"] = http_host
+    if http_port is not None:
+        told["http_port"] = http_port
+    settings = Settings(**told)  # type: ignore[arg-type]
+    if mqtt_port is None:
+        return settings
+    if not settings.has_embedded_broker:
+        raise typer.BadParameter("--mqtt-port is for the embedded broker; LIANDONG_MQTT_URL names another")
+    return settings.model_copy(update={"mqtt_url": f"embedded://127.0.0.1:{mqtt_port}"})
+
+
+@app.command("demo")
+def demo_command(
+    scenario: Annotated[str, typer.Option(help="A scenario of `liandong simulate --list`.")] = "xiaohe",
+    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="How fast simulated time runs.")] = 1.0,
+    http_port: HttpPort = None,
+    mqtt_port: MqttPort = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Shows everything at work on simulated equipment, with demo accounts, on this machine only."""
+    configure_logs()
+    settings = _settings(data_dir=data_dir, http_port=http_port, mqtt_port=mqtt_port)
+    demo.run_demo(settings, scenario=scenario, speed=speed)
+
+
+@app.command("up")
+def up_command(
+    http_host: HttpHost = None, http_port: HttpPort = None, mqtt_port: MqttPort = None, data_dir: DataDir = None
+) -> None:
+    """Runs broker, ingest and web server in one process; prints `ready …` when it serves."""
+    configure_logs()
+    run_up(_settings(data_dir=data_dir, http_host=http_host, http_port=http_port, mqtt_port=mqtt_port))
+
+
+@app.command("ingest")
+def ingest_command(data_dir: DataDir = None) -> None:
+    """Runs the ingest worker alone."""
+    configure_logs()
+    run_ingest(_settings(data_dir=data_dir))
+
+
+@app.command("serve")
+def serve_command(http_host: HttpHost = None, http_port: HttpPort = None, data_dir: DataDir = None) -> None:
+    """Runs the web server alone."""
+    configure_logs()
+    run_serve(_settings(data_dir=data_dir, http_host=http_host, http_port=http_port))
+
+
+@app.command("simulate")
+def simulate_command(
+    scenario: Annotated[str | None, typer.Argument(help="Name of a scenario.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    speed: Annotated[float, typer.Option(min=0.01, max=100_000)] = 1.0,
+    units: Annotated[int | None, typer.Option(min=1, help="Only so many of the scenario's units.")] = None,
+    duration: Annotated[float | None, typer.Option(min=0, help="Simulated seconds; endless with a broker.")] = None,
+    broker: Annotated[str | None, typer.Option(help="mqtt://host:port to publish to.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for JSON lines, instead of a broker.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="File for the ground truth of the faults.")] = None,
+    start: Annotated[datetime | None, typer.Option(help="When simulated time begins.", formats=None)] = None,
+    history: Annotated[float, typer.Option(min=0, help="Seconds of quiet history to publish first.")] = 0.0,
+    list_scenarios: Annotated[bool, typer.Option("--list", help="Show the scenarios and end.")] = False,
+) -> None:
+    """Publishes what the equipment of a scenario would publish."""
+    if list_scenarios:
+        table = Table("scenario", "what it shows")
+        for name, title in simulating.scenario_titles().items():
+            table.add_row(name, title)
+        Console().print(table)
+        return
+    if scenario is None:
+        raise typer.BadParameter("name a scenario, or use --list")
+    if (broker is None) == (out is None):
+        raise typer.BadParameter("give either --broker or --out")
+    simulating.simulate(
+        scenario,
+        seed=seed,
+        speed=speed,
+        units=units,
+        duration_s=duration,
+        broker_url=broker,
+        out_path=out,
+        truth_path=truth,
+        start_ms=None if start is None else round(start.timestamp() * 1000),
+        history_s=history,
+    )
+
+
+@app.command("replay")
+def replay_command(
+    file: Annotated[Path, typer.Argument(help="CSV file; its first column is the time.")],
+    site: Annotated[str, typer.Option()],
+    kind: Annotated[Kind, typer.Option()],
+    unit: Annotated[str, typer.Option()],
+    speed: Annotated[float, typer.Option(min=0, help="1 is its own pace; 0 is as fast as the broker takes it.")] = 1.0,
+    broker: Annotated[str | None, typer.Option(help="mqtt://host:port; else that of LIANDONG_MQTT_URL.")] = None,
+    ignore: Annotated[str, typer.Option(help="Columns to leave out, with commas.")] = "",
+) -> None:
+    """Publishes a recorded CSV file over MQTT with its own times."""
+    replaying.replay(
+        file,
+        site=site,
+        kind=kind,
+        unit=unit,
+        speed=speed,
+        broker_url=broker or _settings().mqtt_url.replace("embedded://", "mqtt://"),
+        ignore=tuple(name.strip() for name in ignore.split(",") if name.strip()),
+    )
+
+
+@app.command("score")
+def score_command(
+    file: Annotated[Path, typer.Argument(help="CSV file; its first column is the time.")],
+    fit_rows: Annotated[int, typer.Option(min=1, help="Rows at the start that the detector is fitted on.")],
+    out: Annotated[Path, typer.Option(help="CSV file for the result.")],
+    ignore: Annotated[str, typer.Option(help="Columns that are no channels, with commas.")] = "",
+) -> None:
+    """Fits the detector on the first rows of a file and scores the rest."""
+    columns = tuple(name.strip() for name in ignore.split(",") if name.strip())
+    score.score_file(file, fit_rows=fit_rows, ignore=columns, out=out)
+
+
+@app.command("migrate")
+def migrate_command(data_dir: DataDir = None) -> None:
+    """Brings the database and the telemetry store to this version."""
+    for line in administration.migrate(_settings(data_dir=data_dir)):
+        typer.echo(line)
+
+
+@app.command("doctor")
+def doctor_command(data_dir: DataDir = None) -> None:
+    """Says in plain words what is reachable and what is not."""
+    is_well = True
+    for finding in administration.examine(_settings(data_dir=data_dir)):
+        is_well = is_well and finding.is_well
+        typer.echo(f"{'ok  ' if finding.is_well else 'FAIL'} {finding.what}: {finding.said}")
+    if not is_well:
+        _fail("something needs attention, see above")
+
+
+@app.command("verify")
+def verify_command(data_dir: DataDir = None) -> None:
+    """Proves the hash chain of the activity log, or tells every break."""
+    rows = administration.verify(_settings(data_dir=data_dir))
+    typer.echo(f"ok: {rows} activity rows, each bound to the one before")
+
+
+@users_app.command("add")
+def users_add_command(
+    name: str,
+    role: Annotated[Role, typer.Option()],
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")],
+    site: Annotated[str | None, typer.Option(help="Only for this site; else for all.")] = None,
+    display_name: Annotated[str, typer.Option(help="What people see.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Adds a person; the password never stands on a command line."""
+    if not password_stdin:
+        raise typer.BadParameter("give --password-stdin and the password on standard input")
+    password = sys.stdin.readline().rstrip("\r\n")
+    settings = _settings(data_dir=data_dir)
+    administration.add_user(settings, name=name, password=password, role=role, site=site, display_name=display_name)
+    typer.echo(f"added {name} as {role.value}" + (f" of {site}" if site else ""))
+
+
+@users_app.command("list")
+def users_list_command(data_dir: DataDir = None) -> None:
+    """Lists people with their roles."""
+    table = Table("name", "roles", "active")
+    for person in administration.list_users(_settings(data_dir=data_dir)):
+        roles = ", ".join(f"{grant.role.value}@{grant.site or '*'}" for grant in person.grants)
+        table.add_row(person.name, roles, "yes" if person.is_active else "no")
+    Console().print(table)
+
+
+@units_app.command("import")
+def units_import_command(
+    file: Annotated[Path, typer.Argument(help="CSV: site,kind,unit,name,building,make,installed_on,maintainer")],
+    data_dir: DataDir = None,
+) -> None:
+    """Adds or changes units, all or nothing; a missing site is added."""
+    count = administration.import_unit_file(_settings(data_dir=data_dir), file)
+    typer.echo(f"units added: {count.added}, changed: {count.changed}, sites added: {count.sites_added}")
+
+
+@quarantine_app.command("list")
+def quarantine_list_command(most: Annotated[int, typer.Option(min=1, max=1000)] = 20, data_dir: DataDir = None) -> None:
+    """Shows the newest messages that could not be taken, with the reason."""
+    table = Table("id", "received", "reason", "topic", "detail", "replayed")
+    for row in quarantine.newest(_settings(data_dir=data_dir), most=most):
+        table.add_row(*row)
+    Console().print(table)
+
+
+@quarantine_app.command("replay")
+def quarantine_replay_command(
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None, data_dir: DataDir = None
+) -> None:
+    """Sends quarantined messages to the broker again, once what was wrong has been mended."""
+    sent = quarantine.replay(_settings(data_dir=data_dir), reason=reason)
+    typer.echo(f"sent again: {sent}")
+
+
+@bench_app.command("ingest")
+def bench_ingest_command(
+    messages: Annotated[int, typer.Option(min=1000)] = 60_000,
+    qos: Annotated[int, typer.Option(min=0, max=1)] = 1,
+    store: Annotated[bench.StoreChoice, typer.Option()] = bench.StoreChoice.DUCKDB,
+    units: Annotated[int, typer.Option(min=1)] = 1000,
+) -> None:
+    """Measures the whole line, and in the same run a bare subscriber that only counts and acknowledges."""
+    typer.echo(bench.ingest_as_json(messages=messages, qos=qos, store=store, units=units))
+
+
+if __name__ == "__main__":
+    main()

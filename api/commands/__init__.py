@@ -1,0 +1,1 @@
+"""What the commands of `liandong` do, apart from reading their options."""

@@ -1,0 +1,75 @@
+"""The demonstration: a simulated compound, demo accounts, and everything that `up` runs, on loopback only."""
+
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import structlog
+
+from api.clock import now_ms
+from api.processes import StartRefused, run_up
+from api.resources import DemoAccount
+from api.settings import Settings
+from ingest.stores.contract import TelemetryStore
+from models.equipment import Kind
+from models.reading import UnitKey
+from registry.database import Database
+from registry.person import add_person, find_person
+from registry.role import Role
+from registry.site import find_site
+from registry.unit import import_units
+from simulators.scenario import load_scenario, register_rows
+
+DEMO_PASSWORD = "liandong-demo"  # noqa: S105  known to everybody, and accepted on loopback only
+DEMO_ACCOUNTS = (
+    DemoAccount("manager", DEMO_PASSWORD, Role.PROPERTY_MANAGER),
+    DemoAccount("technician", DEMO_PASSWORD, Role.TECHNICIAN),
+    DemoAccount("committee", DEMO_PASSWORD, Role.COMMITTEE_MEMBER),
+    DemoAccount("community", DEMO_PASSWORD, Role.COMMUNITY_OFFICER),
+    DemoAccount("district", DEMO_PASSWORD, Role.DISTRICT_OFFICER),
+    DemoAccount("owner", DEMO_PASSWORD, Role.OWNER),
+    DemoAccount("admin", DEMO_PASSWORD, Role.ADMIN),
+)
+HISTORY_S = 24 * 3600
+SIMULATOR_END_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
+    if not settings.is_loopback:
+        raise StartRefused("the demo has well-known passwords and serves on 127.0.0.1 only; use `liandong up`")
+    story = load_scenario(scenario)
+
+    def prepare(database: Database) -> None:
+        rows = register_rows(story)
+        with database.writing() as session:
+            now = now_ms()
+            import_units(session, list(enumerate(rows, start=2)), now_ms=now)
+            for site_key, name in story.site_names.items():
+                site = find_site(session, site_key)
+                if site is not None:
+                    site.name = name
+            for account in DEMO_ACCOUNTS:
+                if find_person(session, account.name) is None:
+                    add_person(session, name=account.name, password=account.password, role=account.role, now_ms=now)
+
+    def simulate(stack: ExitStack, broker_url: str, store: TelemetryStore) -> None:
+        units = [UnitKey(row["site"], Kind(row["kind"]), row["unit"]) for row in register_rows(story)]
+        history_s = 0 if store.latest(units[:1]) else HISTORY_S
+        command = [sys.executable, "-m", "api.command_line", "simulate", scenario, "--broker", broker_url]
+        command += ["--speed", str(speed), "--history", str(history_s)]
+        simulator = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603  our own program
+        stack.callback(_end, simulator)
+        log.info("simulating", scenario=scenario, units=len(units))
+
+    run_up(settings, demo_accounts=DEMO_ACCOUNTS, before_start=prepare, beside=simulate)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(SIMULATOR_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

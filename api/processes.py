@@ -1,0 +1,313 @@
+"""The composition roots: what `up`, `ingest` and `serve` are made of, and how each starts and ends.
+
+Everything that is opened here is closed here, in the reverse order, also when a later part refuses to start.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
+
+import structlog
+import uvicorn
+
+from alerts.limits import Limits
+from alerts.watch import Watch
+from api.app import create_app
+from api.clock import now_ms
+from api.resources import DemoAccount, Resources
+from api.settings import Settings
+from ingest.alarm_topics import AlarmTopics
+from ingest.broker import EmbeddedBroker
+from ingest.mqtt import MqttDoor, read_broker_url
+from ingest.pipeline import Pipeline
+from ingest.store_writer import StoreWriter
+from ingest.stores.contract import TelemetryStore
+from ingest.stores.opening import open_store
+from ingest.worker import IngestWorker
+from models.detectors.bank import DetectorBank
+from models.equipment import Kind
+from registry.database import Database
+
+PORT_OF_EMBEDDED_BROKER = 1883
+GRACEFUL_S = 3
+
+log = structlog.get_logger(__name__)
+
+
+class StartRefused(Exception):
+    """A process cannot start; the message is one line that says what to do."""
+
+
+def configure_logs(level: int = logging.INFO) -> None:
+    """Structured lines on standard error: for eyes on a terminal, as JSON otherwise."""
+    is_terminal = sys.stderr.isatty()
+    renderer = structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartRefused(f"data directory {settings.data_dir} cannot be made: {error.strerror}") from error
+    if not os.access(settings.data_dir, os.W_OK | os.X_OK):
+        raise StartRefused(f"data directory {settings.data_dir} cannot be written to")
+
+
+def read_limits(settings: Settings) -> Limits:
+    """The limits with what a compound's own file replaces. Raises StartRefused for a file that cannot be meant."""
+    if settings.limits_file is None:
+        return Limits()
+    known = {field.name for field in fields(Limits)}
+    try:
+        given = tomllib.loads(settings.limits_file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StartRefused(f"limits file {settings.limits_file}: {error}") from error
+    for name, value in given.items():
+        if name not in known:
+            raise StartRefused(f"limits file {settings.limits_file}: no limit is called {name!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise StartRefused(f"limits file {settings.limits_file}: {name} must be a number")
+    return Limits(**given)
+
+
+@contextmanager
+def opened_database(settings: Settings, *, migrates: bool = True) -> Iterator[Database]:
+    """The database, its tables brought to this version, or checked to be of this version."""
+    database = Database(settings.resolved_database_url)
+    try:
+        if migrates or database.is_sqlite:
+            database.migrate()
+        elif not database.is_current():
+            raise StartRefused(f"database {database.display_url} is of another version: run `liandong migrate`")
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[TelemetryStore]:
+    store = open_store(
+        settings.telemetry_url, token=settings.influx_token.get_secret_value(), data_dir=settings.data_dir
+    )
+    try:
+        store.prepare()
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def running_broker(settings: Settings) -> Iterator[str]:
+    """The broker's address; the embedded one runs as long as the context."""
+    if not settings.has_embedded_broker:
+        yield settings.mqtt_url
+        return
+    host, _, port = settings.mqtt_url.removeprefix("embedded://").partition(":")
+    broker = EmbeddedBroker(host=host or "127.0.0.1", port=int(port or PORT_OF_EMBEDDED_BROKER))
+    broker.start()
+    try:
+        yield broker.url
+    finally:
+        broker.stop()
+
+
+@contextmanager
+def running_ingest(
+    settings: Settings, database: Database, store: TelemetryStore, *, broker_url: str, limits: Limits
+) -> Iterator[IngestWorker]:
+    stopping = threading.Event()
+    writer = StoreWriter(database=database, store=store)
+    try:
+        address = read_broker_url(broker_url)
+    except ValueError as error:
+        raise StartRefused(f"LIANDONG_MQTT_URL: {error}") from error
+    door = MqttDoor(
+        address,
+        client_id=settings.mqtt_client_id,
+        clock=now_ms,
+        # The embedded broker speaks 3.1.1 only.
+        is_mqtt5=not settings.has_embedded_broker,
+    )
+    pipeline = Pipeline(
+        database=database,
+        store=store,
+        writer=writer,
+        watch=Watch(limits=limits, banks={Kind.PUMP: DetectorBank(fit_rows=settings.detector_fit_rows)}),
+        door=door,
+        clock=now_ms,
+        draw_batch_id=lambda: secrets.token_hex(16),
+        pause=lambda seconds: not stopping.wait(seconds),
+        registers_unknown_sites=settings.registers_unknown_sites,
+    )
+    topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
+    worker = IngestWorker(
+        door=door, pipeline=pipeline, writer=writer, alarm_topics=topics, clock=now_ms, stopping=stopping
+    )
+    try:
+        worker.start()
+        yield worker
+    finally:
+        worker.stop()
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A listening socket, bound before anything slow starts, so that a port in use is told at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise StartRefused(f"HTTP port {host}:{port} cannot be used: {error.strerror}") from error
+    return bound
+
+
+class _Server(uvicorn.Server):
+    """Ends on SIGTERM and SIGINT with exit status 0, and tells when it serves."""
+
+    def __init__(self, config: uvicorn.Config, *, told: Callable[[], None], stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._told = told
+        self._stopping = stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._told()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        def leave(_number: int, _frame: object) -> None:
+            if self.should_exit:
+                self.force_exit = True
+            self.should_exit = True
+            self._stopping.set()
+
+        before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve_http(resources: Resources, listening: socket.socket, *, told: Callable[[str], None]) -> None:
+    """Serves until a signal ends it; `told` gets the address once it answers."""
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    stopping = threading.Event()
+    config = uvicorn.Config(
+        create_app(resources),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACEFUL_S,
+        server_header=False,
+        proxy_headers=False,
+    )
+    server = _Server(config, told=lambda: told(f"http://{shown}:{port}"), stopping=stopping)
+    server.run(sockets=[listening])
+
+
+def say_ready(line: str) -> None:
+    sys.stdout.write(f"ready {line}\n")
+    sys.stdout.flush()
+
+
+def run_up(
+    settings: Settings,
+    *,
+    demo_accounts: tuple[DemoAccount, ...] = (),
+    before_start: Callable[[Database], None] = lambda _database: None,
+    beside: Callable[[ExitStack, str, TelemetryStore], None] = lambda _stack, _broker_url, _store: None,
+) -> None:
+    """Everything in one process. `before_start` may fill the database, `beside` may start something once it runs."""
+    prepare_data_dir(settings)
+    limits = read_limits(settings)
+    with ExitStack() as stack:
+        listening = stack.enter_context(bound_socket(settings.http_host, settings.http_port))
+        database = stack.enter_context(opened_database(settings))
+        before_start(database)
+        store = stack.enter_context(opened_store(settings))
+        broker_url = stack.enter_context(running_broker(settings))
+        worker = stack.enter_context(running_ingest(settings, database, store, broker_url=broker_url, limits=limits))
+        mqtt_display = read_broker_url(broker_url).display
+        resources = Resources(
+            settings=settings,
+            database=database,
+            store=store,
+            limits=limits,
+            clock=now_ms,
+            mqtt_url=mqtt_display,
+            broker_is_connected=lambda: worker.is_connected and worker.is_alive,
+            demo_accounts=demo_accounts,
+        )
+        beside(stack, broker_url, store)
+        serve_http(resources, listening, told=lambda url: say_ready(f"{url} {mqtt_display}"))
+
+
+def run_ingest(settings: Settings) -> None:
+    """The ingest worker as a process of its own, until a signal ends it."""
+    prepare_data_dir(settings)
+    limits = read_limits(settings)
+    ending = threading.Event()
+    with ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: ending.set())
+        database = stack.enter_context(opened_database(settings, migrates=False))
+        store = stack.enter_context(opened_store(settings))
+        broker_url = stack.enter_context(running_broker(settings))
+        worker = stack.enter_context(running_ingest(settings, database, store, broker_url=broker_url, limits=limits))
+        say_ready(read_broker_url(broker_url).display)
+        while not ending.wait(0.5):
+            if not worker.is_alive:
+                raise StartRefused("the ingest worker ended because of a defect; see the log above")
+
+
+def run_serve(settings: Settings) -> None:
+    """The web server as a process of its own; it looks at the broker only to say whether it answers."""
+    prepare_data_dir(settings)
+    limits = read_limits(settings)
+    with ExitStack() as stack:
+        listening = stack.enter_context(bound_socket(settings.http_host, settings.http_port))
+        database = stack.enter_context(opened_database(settings, migrates=False))
+        store = stack.enter_context(opened_store(settings))
+        address = None if settings.has_embedded_broker else read_broker_url(settings.mqtt_url)
+        resources = Resources(
+            settings=settings,
+            database=database,
+            store=store,
+            limits=limits,
+            clock=now_ms,
+            mqtt_url=address.display if address else settings.mqtt_url,
+            broker_is_connected=lambda: address is None or answers(address.host, address.port),
+        )
+        serve_http(resources, listening, told=say_ready)
+
+
+def answers(host: str, port: int, *, timeout_s: float = 1.0) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s):
+            return True
+    except OSError:
+        return False

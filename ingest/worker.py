@@ -1,0 +1,97 @@
+"""One ingest worker: the thread that takes batches from the door through the pipeline, and ticks in between."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from prometheus_client import Gauge
+from sqlalchemy.exc import SQLAlchemyError
+
+from ingest.alarm_topics import AlarmTopics
+from ingest.mqtt import MqttDoor
+from ingest.pipeline import Pipeline, Stopped
+from ingest.store_writer import StoreWriter
+
+BATCH_MESSAGES = 1_000
+LINGER_S = 0.025
+QUIET_S = 0.004
+WAIT_S = 0.1
+TICK_MS = 1_000
+TELL_MS = 200
+
+log = structlog.get_logger(__name__)
+
+inbox_gauge = Gauge("liandong_inbox_messages", "Messages received from the broker and not yet taken")
+
+
+class IngestWorker:
+    """Starts with `start`, ends with `stop`; what was not acknowledged by then comes again at the next start."""
+
+    def __init__(
+        self,
+        *,
+        door: MqttDoor,
+        pipeline: Pipeline,
+        writer: StoreWriter,
+        alarm_topics: AlarmTopics,
+        clock: Callable[[], int],
+        stopping: threading.Event,
+    ) -> None:
+        self._door = door
+        self._pipeline = pipeline
+        self._writer = writer
+        self._alarm_topics = alarm_topics
+        self._clock = clock
+        self._stopping = stopping
+        self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+        inbox_gauge.set_function(lambda: len(door.inbox))
+
+    @property
+    def is_connected(self) -> bool:
+        return self._door.is_connected
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Restores the state, then opens the door. Raises BrokerUnreachable, StoreError or a database error."""
+        self._pipeline.restore()
+        self._writer.start()
+        self._door.open()
+        self._alarm_topics.publish_all()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._door.close()
+        self._writer.wait_until_idle(5.0)
+        self._writer.stop()
+
+    def _run(self) -> None:
+        ticked_ms = told_ms = 0
+        try:
+            while not self._stopping.is_set():
+                messages = self._door.inbox.take(most=BATCH_MESSAGES, wait_s=WAIT_S, linger_s=LINGER_S, quiet_s=QUIET_S)
+                if messages:
+                    self._pipeline.process(messages)
+                now_ms = self._clock()
+                if not 0 <= now_ms - ticked_ms < TICK_MS:
+                    self._pipeline.tick()
+                    ticked_ms = now_ms
+                if not 0 <= now_ms - told_ms < TELL_MS:
+                    self._tell()
+                    told_ms = now_ms
+        except Stopped:
+            log.info("stopped with a batch not committed; the broker keeps its messages")
+        except Exception:
+            log.exception("the ingest worker ends because of a defect")
+            raise
+
+    def _tell(self) -> None:
+        try:
+            self._alarm_topics.publish_changes()
+        except SQLAlchemyError as error:
+            log.warning("alarms cannot be told on MQTT just now", reason=str(error).splitlines()[0])
