@@ -20,6 +20,7 @@ VALUES_ACCEPTED = "values_accepted"
 VALUES_STORED = "values_stored"
 VALUES_LATE = "values_late"
 VALUES_REPEATED = "values_repeated"
+LAST_RECEIVED_MS = "last_received_ms"
 COUNTERS = (ACCEPTED, DUPLICATE, QUARANTINED, VALUES_ACCEPTED, VALUES_STORED, VALUES_LATE, VALUES_REPEATED)
 
 
@@ -41,6 +42,7 @@ class Ledger:
     values_pending: int
     values_late: int
     values_repeated: int
+    last_received_ms: int | None = None
 
     @property
     def balances(self) -> bool:
@@ -62,6 +64,18 @@ def add_counts(session: Session, counts: Mapping[str, int]) -> None:
                 session.execute(insert(LedgerCount).values(name=name, count=counts[name]))
 
 
+def tell_received(session: Session, *, at_ms: int) -> None:
+    """Keeps when the last message arrived, so that people see whether anything is being heard at all."""
+    found = session.execute(
+        update(LedgerCount)
+        .where(LedgerCount.name == LAST_RECEIVED_MS)
+        .values(count=at_ms)
+        .execution_options(synchronize_session=False)
+    )
+    if not found.rowcount:  # type: ignore[attr-defined]
+        session.execute(insert(LedgerCount).values(name=LAST_RECEIVED_MS, count=at_ms))
+
+
 def read_ledger(session: Session) -> Ledger:
     counts = {row.name: row.count for row in session.scalars(select(LedgerCount))}
     pending = session.scalar(select(func.coalesce(func.sum(OutboxBatch.value_count), 0))) or 0
@@ -76,4 +90,5 @@ def read_ledger(session: Session) -> Ledger:
         values_pending=int(pending),
         values_late=counts.get(VALUES_LATE, 0),
         values_repeated=counts.get(VALUES_REPEATED, 0),
+        last_received_ms=counts.get(LAST_RECEIVED_MS),
     )
