@@ -230,6 +230,11 @@ def due_for_unshelving(session: Session, *, now_ms: int) -> list[Alarm]:
     return list(session.scalars(query.with_for_update(of=Alarm, skip_locked=True)))
 
 
+def alarms_of_ticket(session: Session, ticket_id: int) -> list[Alarm]:
+    """The alarms that belong to a ticket, oldest first."""
+    return list(session.scalars(select(Alarm).where(Alarm.ticket_id == ticket_id).order_by(Alarm.id)))
+
+
 def open_alarms_of_unit(session: Session, unit_id: int) -> list[Alarm]:
     query = select(Alarm).where(Alarm.unit_id == unit_id, Alarm.state != AlarmState.NORMAL.value)
     return list(session.scalars(query.order_by(Alarm.id)))

@@ -1,14 +1,14 @@
 """Quarantine: messages that could not be taken, with their bytes and the reason, until somebody looks."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, LargeBinary, String, func, select
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, String, false, func, or_, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.errors import Reason
-from ingest.wire import RawMessage
+from ingest.wire import PREFIX, RawMessage
 from registry.database import BigId, Table
 
 MAX_TOPIC_LENGTH = 1000
@@ -59,20 +59,59 @@ def known_digests(session: Session, digests: Sequence[str]) -> set[str]:
     return set(session.scalars(select(QuarantinedMessage.digest).where(QuarantinedMessage.digest.in_(digests))))
 
 
-def count_by_reason(session: Session) -> dict[Reason, int]:
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A quarantined message without its bytes, of which there may be millions."""
+
+    id: int
+    received_ms: int
+    topic: str
+    size_bytes: int
+    digest: str
+    reason: Reason
+    detail: str
+    replayed_ms: int | None
+
+
+def _of_sites(visible: Collection[str] | None) -> ColumnElement[bool]:
+    """Messages whose topic names one of the sites; a topic that names no site is for those who see all sites."""
+    if visible is None:
+        return true()
+    return or_(false(), *(QuarantinedMessage.topic.startswith(f"{PREFIX}/{site}/") for site in sorted(visible)))
+
+
+def count_by_reason(session: Session, *, visible: Collection[str] | None = None) -> dict[Reason, int]:
     query = (
         select(QuarantinedMessage.reason, func.count())
-        .where(QuarantinedMessage.replayed_ms.is_(None))
+        .where(QuarantinedMessage.replayed_ms.is_(None), _of_sites(visible))
         .group_by(QuarantinedMessage.reason)
     )
     return {Reason(reason): count for reason, count in session.execute(query)}
 
 
-def newest(session: Session, *, before_id: int | None = None, limit: int = 50) -> list[QuarantinedMessage]:
-    query = select(QuarantinedMessage).order_by(QuarantinedMessage.id.desc()).limit(limit)
+def newest(
+    session: Session, *, visible: Collection[str] | None = None, before_id: int | None = None, limit: int = 50
+) -> list[Summary]:
+    kept = QuarantinedMessage
+    size = func.length(kept.payload)
+    query = (
+        select(kept.id, kept.received_ms, kept.topic, size, kept.digest, kept.reason, kept.detail, kept.replayed_ms)
+        .where(_of_sites(visible))
+        .order_by(kept.id.desc())
+        .limit(limit)
+    )
     if before_id is not None:
-        query = query.where(QuarantinedMessage.id < before_id)
-    return list(session.scalars(query))
+        query = query.where(kept.id < before_id)
+    return [
+        Summary(id_, received_ms, topic, size_bytes, digest, Reason(reason), detail, replayed_ms)
+        for id_, received_ms, topic, size_bytes, digest, reason, detail, replayed_ms in session.execute(query)
+    ]
+
+
+def find_message(
+    session: Session, message_id: int, *, visible: Collection[str] | None = None
+) -> QuarantinedMessage | None:
+    return session.scalar(select(QuarantinedMessage).where(QuarantinedMessage.id == message_id, _of_sites(visible)))
 
 
 def waiting(
