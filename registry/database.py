@@ -70,11 +70,15 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite_connection)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(is_writing=True)
+        self._reader = self.engine
+        if not self.is_sqlite:
+            # Each statement of a default transaction would see a state of its own; a ledger read so does not balance.
+            self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that sees one consistent state and must not write."""
-        with Session(self.engine) as session, session.begin():
+        with Session(self._reader) as session, session.begin():
             yield session
 
     @contextmanager
