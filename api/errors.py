@@ -56,3 +56,40 @@ class UnknownRoute(ApiError):
 
     def __init__(self, method: str, path: str) -> None:
         super().__init__(f"{method} {path} has no row in the table of roles")
+
+
+class InvalidField(ApiError):
+    """`reason` completes the sentence "{field} …"; `facts` say what would do."""
+
+    def __init__(self, field: str, reason: str, **facts: object) -> None:
+        super().__init__(f"{field} {reason}")
+        self.field = field
+        self.reason = reason
+        self.facts = facts
+
+
+class UnknownMetric(ApiError):
+    def __init__(self, unit: str, metric: str, *, metrics: Iterable[str]) -> None:
+        super().__init__(f"{unit} has no metric {metric!r}")
+        self.unit = unit
+        self.metric = metric
+        self.metrics = tuple(metrics)
+
+
+class UnknownMessage(ApiError):
+    def __init__(self, message_id: int) -> None:
+        super().__init__(f"no message {message_id} in quarantine")
+        self.message_id = message_id
+
+
+class TooManyStreams(ApiError):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} live streams are open already")
+        self.most = most
+
+
+class WrongHost(ApiError):
+    """A demo answers only to the names of this machine."""
+
+    def __init__(self) -> None:
+        super().__init__("this server answers only under the names of the machine it runs on")

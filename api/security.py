@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.routing import iter_route_contexts
 from fastapi.security import OAuth2PasswordBearer
 from starlette.responses import Response
+from starlette.types import Scope
 
 from api.errors import ForgedRequest, NotSignedIn, RoleMissing, SignInNeeded, UnknownRoute, WrongCredentials
 from api.resources import Resources, get_resources
@@ -150,11 +151,22 @@ def access_of(method: str, path: str) -> Access:
     return access
 
 
+def route_template(scope: Scope) -> str | None:
+    """The path template of the route that a request was given to; None before that, and where none matched."""
+    app, endpoint = scope["app"], scope.get("endpoint")
+    if endpoint is None:
+        return None
+    if not hasattr(app.state, "templates"):
+        app.state.templates = route_table(app)
+    templates: Mapping[tuple[str, Callable[..., Any]], str] = app.state.templates
+    return templates.get((scope["method"], endpoint))
+
+
 def _access(request: Request) -> Access:
-    templates: Mapping[tuple[str, Callable[..., Any]], str] | None = getattr(request.app.state, "templates", None)
-    if templates is None:
-        templates = request.app.state.templates = route_table(request.app)
-    return access_of(request.method, templates[request.method, request.scope["endpoint"]])
+    template = route_template(request.scope)
+    if template is None:
+        raise UnknownRoute(request.method, request.url.path)
+    return access_of(request.method, template)
 
 
 def may(actor: Actor, method: str, path: str, *, site: str | None = None) -> bool:
@@ -165,10 +177,13 @@ def may(actor: Actor, method: str, path: str, *, site: str | None = None) -> boo
     return bool(access & (actor.roles if site is None else actor.roles_at(site)))
 
 
-def check_site(request: Request, actor: Actor, site: str) -> None:
-    """Raises UnknownSite for a site this person may not see, and RoleMissing if their role there is not enough."""
+def check_site(request: Request, actor: Actor, site: str, *, unknown: Exception | None = None) -> None:
+    """Raises `unknown` (or UnknownSite) for a thing of a site this person may not see, as if it did not exist.
+
+    Raises RoleMissing if the route is not for the roles they hold at that site.
+    """
     if not actor.may_see(site):
-        raise UnknownSite(site)
+        raise unknown or UnknownSite(site)
     access = _access(request)
     if access is not PUBLIC and not access & actor.roles_at(site):
         raise RoleMissing(access, site=site)

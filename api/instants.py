@@ -1,0 +1,51 @@
+"""Instants as programs read and write them: RFC 3339 with an offset outside, epoch milliseconds inside."""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from registry.site import DEFAULT_TIMEZONE
+
+EARLIEST_MS = 0
+LATEST_MS = 4_102_444_800_000  # the year 2100
+
+_EPOCH_MS = re.compile(r"-?[0-9]{1,19}")
+# What is left of "…+08:00" in a query string whose writer did not escape the plus.
+_LOST_PLUS = re.compile(r"(.*\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) (\d{2}:\d{2})")
+
+
+class UnreadableInstant(ValueError):
+    """`text` is no instant; the message says what one looks like."""
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def rfc3339(at_ms: int, zone: str = DEFAULT_TIMEZONE) -> str:
+    """`2026-11-23T10:00:00.000+08:00`; what lies outside the calendar is moved to its edge."""
+    instant = datetime.fromtimestamp(min(max(at_ms, EARLIEST_MS), LATEST_MS) / 1000, UTC)
+    return instant.astimezone(_zone(zone)).isoformat(timespec="milliseconds")
+
+
+def read_instant(value: str | int) -> int:
+    """Epoch milliseconds of epoch milliseconds or of RFC 3339 with an offset. Raises UnreadableInstant."""
+    at_ms = int(value) if isinstance(value, int) or _EPOCH_MS.fullmatch(value) else _read_rfc3339(value)
+    if not EARLIEST_MS <= at_ms <= LATEST_MS:
+        raise UnreadableInstant("must lie between the years 1970 and 2100")
+    return at_ms
+
+
+def _read_rfc3339(text: str) -> int:
+    try:
+        instant = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
+    except ValueError as error:
+        raise UnreadableInstant("must be epoch milliseconds or look like 2026-11-23T10:00:00+08:00") from error
+    if instant.tzinfo is None:
+        raise UnreadableInstant("must carry its offset, as in 2026-11-23T10:00:00+08:00")
+    try:
+        return round(instant.timestamp() * 1000)
+    except (OverflowError, ValueError) as error:
+        raise UnreadableInstant("must lie between the years 1970 and 2100") from error
