@@ -49,10 +49,11 @@ class TelemetryStore(Protocol):
         """Open the store and create what is missing; a second call changes nothing. Raises `StoreInUse`."""
 
     def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
-        """Keep the values for ever; when this returns they survive the death of the process.
+        """Keep the values; when this returns they survive the death of the process.
 
-        All or nothing. The same batch again, or the same unit, metric and time again, adds nothing; where two values
-        claim the same time, which of the two stays is up to the engine. Raises `StoreRefused` for an infinite value.
+        The same batch again, or the same unit, metric and time again, adds nothing; where two different values claim
+        the same time, which of the two stays is up to the engine. After an error write the same batch again: what of it
+        was kept already stays single. Raises `StoreRefused` for an infinite value.
         """
 
     def forget_batches(self, *, keep: Collection[str]) -> None:
@@ -74,9 +75,10 @@ class TelemetryStore(Protocol):
         """Newest (time, value) of each metric; a unit without any value is absent."""
 
     def history(self, unit: UnitKey, *, end_ms: int, rows: int) -> ReadingBlock:
-        """The unit's last `rows` rows before `end_ms`, in order of time, all its metrics, NaN where absent.
+        """The unit's last `rows` rows before `end_ms`, in order of time, NaN where absent.
 
-        Values of different metrics at the same time are one row. A unit without values gives a block of no rows.
+        Values of different metrics at the same time are one row. The columns are the metrics that occur in these rows,
+        sorted. A unit without values gives a block of no rows.
         """
 
     def metrics_of(self, unit: UnitKey) -> list[str]:

@@ -40,15 +40,22 @@ CREATE VIEW IF NOT EXISTS reading AS SELECT * FROM settled UNION ALL SELECT * FR
 NEWEST_OF = "SELECT series, max(ts_ms) AS ts_ms, arg_max(value, ts_ms) AS value FROM {rows} GROUP BY series"
 NEWEST_WITH_ARRIVED = NEWEST_OF.format(rows="(SELECT * FROM settled_newest UNION ALL SELECT * FROM arrived)")
 
-SETTLE_VALUES = 1_000_000
+NO_CELLS = Cells(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0))
 HISTORY_SPANS_MS = (3_600_000, 8 * 3_600_000, 64 * 3_600_000, 512 * 3_600_000, np.iinfo(np.int64).max)
 
 
 class DuckDBStore:
-    """`path` is the file; `memory_limit_mb` bounds DuckDB's own buffers, `threads` its workers."""
+    """`path` is the file; `memory_limit_mb` bounds DuckDB's own buffers, `threads` its workers.
 
-    def __init__(self, path: Path, *, memory_limit_mb: int = 128, threads: int = 2) -> None:
+    After `settle_values` values, what arrived is sorted. More make questions faster and the pause longer: 0.1 s for a
+    million.
+    """
+
+    def __init__(
+        self, path: Path, *, memory_limit_mb: int = 128, threads: int = 2, settle_values: int = 1_000_000
+    ) -> None:
         self._path = path
+        self._settle_values = settle_values
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_limit_mb}MB",
             "threads": threads,
@@ -161,7 +168,7 @@ class DuckDBStore:
         self._applied.add(batch_id)
         self._index.note(cells)
         self._arrived_count += len(cells)
-        if self._arrived_count >= SETTLE_VALUES:
+        if self._arrived_count >= self._settle_values:
             self._settle(root)
 
     def _cells(self, blocks: Sequence[ReadingBlock]) -> Cells:
@@ -173,7 +180,7 @@ class DuckDBStore:
             ts_ms.append(block.ts_ms[rows])
             values.append(block.values[rows, columns])
         if not blocks:
-            return Cells(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0))
+            return NO_CELLS
         return Cells(np.concatenate(series), np.concatenate(ts_ms), np.concatenate(values))
 
     def _number_new_series(self, root: duckdb.DuckDBPyConnection, blocks: Sequence[ReadingBlock]) -> None:
@@ -212,7 +219,7 @@ class DuckDBStore:
         return is_stored
 
     def _settle(self, root: duckdb.DuckDBPyConnection) -> None:
-        """Move what arrived to its sorted place. About 0.1 s for a million values."""
+        """Move what arrived to its sorted place."""
         root.begin()
         root.execute(f"CREATE OR REPLACE TABLE settled_newest AS {NEWEST_WITH_ARRIVED}")
         root.execute("INSERT INTO settled SELECT * FROM arrived ORDER BY series, ts_ms")
@@ -268,20 +275,22 @@ class DuckDBStore:
 
     def history(self, unit: UnitKey, *, end_ms: int, rows: int) -> ReadingBlock:
         numbers = self._index.of(unit)
-        metrics = tuple(sorted(numbers))
-        series = np.array([numbers[metric] for metric in metrics], np.int32)
-        cells = Cells(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0))
-        if metrics:
+        cells = NO_CELLS
+        if numbers:
             with self._reader() as cursor:
-                cells = self._last_cells(cursor, series, end_ms=end_ms, rows=rows)
-        ts_ms, row_of = np.unique(cells.ts_ms, return_inverse=True)
-        values = np.full((len(ts_ms), len(metrics)), np.nan)
+                cells = self._last_cells(cursor, np.array(list(numbers.values()), np.int32), end_ms=end_ms, rows=rows)
+        times, row_of = np.unique(cells.ts_ms, return_inverse=True)
+        first = max(len(times) - rows, 0)
+        is_kept = row_of >= first
+        cells, row_of = cells.selected(is_kept), row_of[is_kept] - first
+        present = set(cells.series.tolist())
+        metrics = tuple(sorted(metric for metric, number in numbers.items() if number in present))
+        series = np.array([numbers[metric] for metric in metrics], np.int32)
         by_number = np.argsort(series)
-        values[row_of, by_number[np.searchsorted(series, cells.series, sorter=by_number)]] = cells.values
-        kept = ts_ms[-rows:] if rows else ts_ms[:0]
-        return ReadingBlock(
-            unit.kind, metrics, (unit,), np.zeros(len(kept), np.int64), kept, values[len(ts_ms) - len(kept) :]
-        )
+        columns = by_number[np.searchsorted(series, cells.series, sorter=by_number)]
+        values = np.full((len(times) - first, len(metrics)), np.nan)
+        values[row_of, columns] = cells.values
+        return ReadingBlock(unit.kind, metrics, (unit,), np.zeros(len(values), np.int64), times[first:], values)
 
     def _last_cells(self, cursor: duckdb.DuckDBPyConnection, series: SeriesNumbers, *, end_ms: int, rows: int) -> Cells:
         """Cells that cover at least the last `rows` times before `end_ms`, if there are as many.
