@@ -167,7 +167,8 @@ def unshelve(alarm: Alarm) -> None:
 def get_alarm(session: Session, alarm_id: int, *, for_update: bool = False) -> Alarm:
     query = select(Alarm).where(Alarm.id == alarm_id)
     if for_update:
-        query = query.with_for_update(of=Alarm)
+        # Populate: what this session read before it held the row may have changed meanwhile.
+        query = query.with_for_update(of=Alarm).execution_options(populate_existing=True)
     alarm = session.scalar(query)
     if alarm is None:
         raise UnknownAlarm(alarm_id)
@@ -237,6 +238,11 @@ def alarms_of_ticket(session: Session, ticket_id: int) -> list[Alarm]:
 
 def open_alarms_of_unit(session: Session, unit_id: int) -> list[Alarm]:
     query = select(Alarm).where(Alarm.unit_id == unit_id, Alarm.state != AlarmState.NORMAL.value)
+    return list(session.scalars(query.order_by(Alarm.id)))
+
+
+def open_alarms_of_units(session: Session, unit_ids: Collection[int]) -> list[Alarm]:
+    query = select(Alarm).where(Alarm.unit_id.in_(unit_ids), Alarm.state != AlarmState.NORMAL.value)
     return list(session.scalars(query.order_by(Alarm.id)))
 
 
