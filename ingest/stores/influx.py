@@ -16,6 +16,7 @@ import numpy as np
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
+from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 from urllib3.exceptions import HTTPError
 
@@ -55,6 +56,8 @@ def parse_influx_url(url: str) -> InfluxAddress:
     missing = [name for name in ("org", "bucket") if not query.get(name)]
     if missing:
         raise ValueError(f"the InfluxDB address lacks {' and '.join(missing)}, as in ?org=…&bucket=…")
+    if "/" in query["bucket"][0]:
+        raise ValueError("the name of an InfluxDB bucket may not hold a slash: InfluxQL would read it as two names")
     return InfluxAddress(f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}", query["org"][0], query["bucket"][0])
 
 
@@ -72,7 +75,7 @@ class InfluxStore:
     def __init__(
         self, address: InfluxAddress, token: str, *, write_timeout_s: float = 2.0, query_timeout_s: float = 10.0
     ) -> None:
-        self._address = address
+        self.address = address
         self._write_timeout_ms = int(write_timeout_s * 1000)
         self._query_timeout_ms = int(query_timeout_s * 1000)
         self._client = InfluxDBClient(address.url, token=token, org=address.org, timeout=self._query_timeout_ms)
@@ -80,7 +83,7 @@ class InfluxStore:
 
     @property
     def _name(self) -> str:
-        return f"{self._address.url} bucket {self._address.bucket}"
+        return f"{self.address.url} bucket {self.address.bucket}"
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -104,13 +107,23 @@ class InfluxStore:
         """Create the bucket if it is not there (on InfluxDB 1, which serves tests and old sites, the database)."""
         version = self._version()
         if version.startswith(("1.", "v1.")):
-            self._ask([f"CREATE DATABASE {_quoted(self._address.bucket)}"])
+            self._ask([f"CREATE DATABASE {_quoted(self.address.bucket)}"])
             return
         with self._told():
             buckets = self._client.buckets_api()
-            if buckets.find_bucket_by_name(self._address.bucket) is None:
-                for_ever = BucketRetentionRules(type="expire", every_seconds=0)
-                buckets.create_bucket(bucket_name=self._address.bucket, retention_rules=for_ever, org=self._address.org)
+            try:
+                found = buckets.find_bucket_by_name(self.address.bucket)
+            except ApiException as error:
+                if error.status != 404:
+                    raise
+                found = None
+            # A server may answer the question for a name it does not know with one of its own buckets.
+            if found is None or found.name != self.address.bucket:
+                buckets.create_bucket(
+                    bucket_name=self.address.bucket,
+                    retention_rules=BucketRetentionRules(type="expire", every_seconds=0),
+                    org=self.address.org,
+                )
 
     def _version(self) -> str:
         with self._told():
@@ -118,7 +131,7 @@ class InfluxStore:
 
     def check(self) -> str:
         version = self._version()
-        self._ask(["SHOW MEASUREMENTS"])
+        self._fields()
         return f"InfluxDB {version}, {self._name}"
 
     def close(self) -> None:
@@ -134,8 +147,8 @@ class InfluxStore:
         for chunk in chunks(blocks):
             with self._told():
                 self._write_service.post_write(
-                    org=self._address.org,
-                    bucket=self._address.bucket,
+                    org=self.address.org,
+                    bucket=self.address.bucket,
                     body=gzip.compress(chunk.encode(), GZIP_LEVEL),
                     precision="ms",
                     content_encoding="gzip",
@@ -158,7 +171,7 @@ class InfluxStore:
                     "POST",
                     header_params={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
                     post_params=[
-                        ("db", self._address.bucket),
+                        ("db", self.address.bucket),
                         ("epoch", "ms"),
                         ("q", ";".join(waiting[start : start + STATEMENTS_PER_QUERY])),
                     ],

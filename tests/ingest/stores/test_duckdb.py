@@ -146,7 +146,7 @@ def test_before_prepare_and_after_close_the_store_is_unavailable(path: Path) -> 
         store.close()
 
 
-@pytest.mark.parametrize("settle_values", [1_000_000, 60])
+@pytest.mark.parametrize("settle_values", [1_000_000, 60, 40])
 def test_a_new_process_knows_the_newest_values_and_the_batches(path: Path, settle_values: int) -> None:
     with opened(path, settle_values=settle_values) as store:
         for batch in range(5):
@@ -164,10 +164,14 @@ def test_forgotten_batches_stay_forgotten_and_kept_ones_kept(path: Path) -> None
         for batch in range(3):
             store.write(f"batch-{batch}", [batch_block(batch)])
         store.forget_batches(keep=["batch-1"])
-    with opened(path) as store:
-        store.write("batch-0", [batch_block(10)])
-        store.write("batch-1", [batch_block(11)])
+        store.write("batch-1", [batch_block(10)])
+        assert store.count_values() == 3 * 40
+        store.write("batch-2", [batch_block(11)])
         assert store.count_values() == 4 * 40
+    with opened(path) as store:
+        store.write("batch-0", [batch_block(12)])
+        store.write("batch-1", [batch_block(13)])
+        assert store.count_values() == 5 * 40
 
 
 def test_settling_keeps_every_value_and_leaves_nothing_behind(path: Path) -> None:
