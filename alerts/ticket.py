@@ -224,7 +224,8 @@ def open_ticket(
 def get_ticket(session: Session, ticket_id: int, *, for_update: bool = False) -> Ticket:
     query = select(Ticket).where(Ticket.id == ticket_id)
     if for_update:
-        query = query.with_for_update(of=Ticket)
+        # Populate: what this session read before it held the row may have changed meanwhile.
+        query = query.with_for_update(of=Ticket).execution_options(populate_existing=True)
     ticket = session.scalar(query)
     if ticket is None:
         raise UnknownTicket(ticket_id)
