@@ -108,6 +108,13 @@ def newest(
     ]
 
 
+def heads(session: Session, message_ids: Collection[int], *, size_bytes: int) -> dict[int, bytes]:
+    """The first bytes of messages, for people to recognise them by."""
+    head = func.substr(QuarantinedMessage.payload, 1, size_bytes, type_=LargeBinary)
+    query = select(QuarantinedMessage.id, head).where(QuarantinedMessage.id.in_(message_ids))
+    return {id_: bytes(found) for id_, found in session.execute(query)}
+
+
 def find_message(
     session: Session, message_id: int, *, visible: Collection[str] | None = None
 ) -> QuarantinedMessage | None:

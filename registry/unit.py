@@ -163,6 +163,14 @@ class ConnectionState:
     status_ms: int
 
 
+def list_offline(session: Session, *, visible: Collection[str] | None = None, limit: int = 100) -> list[Unit]:
+    """Units whose last word was that their connection has gone, the latest first."""
+    query = select(Unit).join(Unit.site).where(Unit.is_online.is_(False)).order_by(Unit.status_ms.desc()).limit(limit)
+    if visible is not None:
+        query = query.where(Site.key.in_(visible))
+    return list(session.scalars(query))
+
+
 def connection_states(session: Session) -> list[ConnectionState]:
     return [
         ConnectionState(unit.id, unit.unit_key, unit.is_online, unit.status_ms)
