@@ -13,7 +13,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import BigInteger, Integer, MetaData, create_engine, event, make_url
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
+from sqlalchemy import BigInteger, Integer, MetaData, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -22,6 +24,8 @@ from registry.errors import DatabaseUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_TIMEOUT_MS = 15_000
+MIGRATION_LOCK = 4_107_271_865
+"""Any number will do, as long as nothing else in the database locks it."""
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """Key type that numbers itself on both engines; SQLite does so for INTEGER only."""
@@ -70,7 +74,7 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite_connection)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(is_writing=True)
-        self._reader = self.engine
+        self._reader = self.engine.execution_options(is_reading=True)
         if not self.is_sqlite:
             # Each statement of a default transaction would see a state of its own; a ledger read so does not balance.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -89,19 +93,24 @@ class Database:
 
     def migrate(self) -> list[str]:
         """Brings the tables to the newest revision; returns the revisions that were applied."""
+        config = _alembic_config()
+        script = ScriptDirectory.from_config(config)
+        wanted = script.get_current_head()
         try:
             with self.engine.connect() as connection:
-                before = _current_revision(connection)
-            config = _alembic_config()
-            script = ScriptDirectory.from_config(config)
-            wanted = script.get_current_head()
-            if before == wanted:
-                return []
+                if _current_revision(connection) == wanted:
+                    return []
             with self._writer.begin() as connection:
+                if not self.is_sqlite:
+                    # Two processes may start at once; SQLite lets only one of them begin to write anyway.
+                    connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+                before = _current_revision(connection)
+                pending = [step.revision for step in script.iterate_revisions("head", before or "base")]
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-            pending = script.iterate_revisions(wanted or "head", before or "base")
-            return [step.revision for step in pending][::-1]
+            return pending[::-1]
+        except (CommandError, RevisionError) as error:
+            raise DatabaseUnavailable(self.display_url, "its tables are of another version of liandong") from error
         except (SQLAlchemyError, OSError) as error:
             raise DatabaseUnavailable(self.display_url, _first_line(error)) from error
 
@@ -117,7 +126,8 @@ class Database:
     @property
     def display_url(self) -> str:
         """The address without its password, fit for logs."""
-        return self.url.render_as_string(hide_password=True)
+        secrets = {name: "***" for name in self.url.query if "password" in name}
+        return self.url.update_query_dict(secrets).render_as_string(hide_password=True)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -150,6 +160,7 @@ def _prepare_sqlite_connection(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(f"PRAGMA query_only={int(options.get('is_reading', False))}")
     # IMMEDIATE: a writer waits for its turn at the start, instead of failing at its first write.
-    is_writing = connection.get_execution_options().get("is_writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("is_writing", False) else "BEGIN")
