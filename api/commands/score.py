@@ -1,0 +1,173 @@
+"""`liandong score`: fits the detector on the first rows of a file and scores the rest in order."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.detectors.contract import DetectorError
+from models.detectors.lagged_pca import LaggedPca
+from models.detectors.series import judge_series
+from models.reading import Floats
+
+MISSING = frozenset({"", "nan", "null", "none", "na", "n/a", "-"})
+MOST_NAMED = 5
+
+
+class ScoreRefused(Exception):
+    """A file that cannot be scored; the message is one line that says why and where."""
+
+    def __init__(self, path: Path, reason: str, **facts: object) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+        self.facts = facts
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """What was written. `notes` are lines for the reader: what was not judged, and what the file has of odd things."""
+
+    rows: int
+    rows_in_alarm: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    time_name: str
+    times: list[str]
+    channels: tuple[str, ...]
+    values: Floats
+
+
+def score_file(path: Path, *, fit_rows: int, ignore: Sequence[str] = (), out: Path) -> ScoreReport:
+    """Writes one row for each row after the first `fit_rows`: time, anomaly_score, threshold, in_alarm, top_channel.
+
+    Separator `,` or `;`; the first column is the time and is copied as it stands; every other column that is not in
+    `ignore` is a channel. A row that could not be judged has an empty score and is not in alarm. Raises `ScoreRefused`.
+    """
+    series = _read(path, ignore=ignore)
+    if len(series.times) <= fit_rows:
+        raise ScoreRefused(
+            path,
+            f"{fit_rows} fit rows leave nothing to score: the file has {len(series.times)} rows",
+            fit_rows=fit_rows,
+            rows=len(series.times),
+        )
+    detector = LaggedPca(series.channels)
+    try:
+        facts = detector.fit(0, series.values[:fit_rows])
+    except DetectorError as error:
+        raise ScoreRefused(path, str(error), fit_rows=fit_rows) from error
+    judged = judge_series(detector, series.values[fit_rows:])
+    try:
+        with out.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([series.time_name, "anomaly_score", "threshold", "in_alarm", "top_channel"])
+            for time, score, limit, is_alarm, top in zip(
+                series.times[fit_rows:],
+                judged.anomaly_score.tolist(),
+                judged.threshold.tolist(),
+                judged.is_anomalous.tolist(),
+                judged.top_channel.tolist(),
+                strict=True,
+            ):
+                is_scored = not math.isnan(score)
+                writer.writerow(
+                    [
+                        time,
+                        f"{score:.6g}" if is_scored else "",
+                        f"{limit:.6g}",
+                        int(is_alarm),
+                        series.channels[top] if is_scored else "",
+                    ]
+                )
+    except OSError as error:
+        raise ScoreRefused(out, f"cannot be written: {error.strerror}") from error
+    notes = _notes(series, constant=facts.constant, missing=facts.missing)
+    blind = int(np.count_nonzero(np.isnan(judged.anomaly_score)))
+    if blind:
+        notes.append(f"{_rows(blind)} could not be judged (nothing told, or the first after such a row)")
+    return ScoreReport(len(judged.anomaly_score), int(judged.is_anomalous.sum()), tuple(notes))
+
+
+def _read(path: Path, *, ignore: Sequence[str]) -> _Series:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ScoreRefused(path, "no such file") from error
+    except UnicodeDecodeError as error:
+        raise ScoreRefused(path, "is not UTF-8 text") from error
+    except OSError as error:
+        raise ScoreRefused(path, f"cannot be read: {error.strerror}") from error
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise ScoreRefused(path, "has no rows below its header")
+    separator = ";" if lines[0].count(";") > lines[0].count(",") else ","
+    header, *rows = csv.reader(lines, delimiter=separator)
+    header = [name.strip() for name in header]
+    ragged = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
+    if ragged is not None:
+        cells = len(rows[ragged - 2])
+        raise ScoreRefused(path, f"line {ragged} has {cells} columns, the header has {len(header)}", line=ragged)
+    unknown = [name for name in ignore if name.strip() not in header[1:]]
+    if unknown:
+        raise ScoreRefused(path, f"no such column: {', '.join(unknown)}", columns=tuple(unknown))
+    ignored = {name.strip() for name in ignore}
+    kept = [column for column in range(1, len(header)) if header[column] not in ignored]
+    if not kept:
+        raise ScoreRefused(path, "no channel is left beside the time", ignored=tuple(sorted(ignored)))
+    names = [header[column] for column in kept]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ScoreRefused(path, f"two columns are called {twice[0]!r}", columns=tuple(twice))
+    values = np.column_stack([_numbers(path, header[c], [row[c] for row in rows]) for c in kept])
+    return _Series(header[0], [row[0] for row in rows], tuple(names), values)
+
+
+def _numbers(path: Path, name: str, cells: list[str]) -> Floats:
+    """The column as numbers; an empty or infinite cell is a missing one."""
+    try:
+        numbers = np.array(cells, dtype=np.float64)
+    except ValueError:
+        numbers = np.array([_number(path, name, line, cell) for line, cell in enumerate(cells, 2)])
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _number(path: Path, name: str, line: int, cell: str) -> float:
+    text = cell.strip().lower()
+    if text in MISSING:
+        return math.nan
+    if text in ("true", "false"):
+        return float(text == "true")
+    try:
+        return float(text)
+    except ValueError:
+        raise ScoreRefused(
+            path, f"line {line}, column {name!r}: {cell!r} is not a number", line=line, column=name
+        ) from None
+
+
+def _notes(series: _Series, *, constant: tuple[str, ...], missing: tuple[str, ...]) -> list[str]:
+    notes = []
+    if constant:
+        notes.append(f"not judged, constant in the fit rows: {_named(constant)}")
+    if missing:
+        notes.append(f"not judged, mostly missing in the fit rows: {_named(missing)}")
+    repeated = sum(1 for before, after in zip(series.times, series.times[1:], strict=False) if before == after)
+    if repeated:
+        notes.append(f"{_rows(repeated)} have the time of the row before; taken in the order of the file")
+    return notes
+
+
+def _named(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _rows(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"

@@ -1,0 +1,320 @@
+"""The detectors of a live stream: each unit learns on its own first rows, then is judged row by row.
+
+Units with the same channels share one detector, so that a batch of thousands of units is a few array operations. What
+is held is bounded: the fit rows of a unit while it learns, and a fixed state afterwards.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.detectors.contract import Detector, NotEnoughHistory, NothingVaries
+from models.detectors.lagged_pca import LaggedPca
+from models.detectors.warm_up import Gathered, WarmUp
+from models.equipment import METRICS
+from models.reading import Bools, Ints, ReadingBlock, UnitKey
+from models.verdict import Verdicts
+
+FIT_ROWS = 400
+GAP_INTERVALS = 10
+"""A pause longer than so many usual intervals breaks the row of readings: lags do not reach across it."""
+SETTLE_ROWS = 8640
+"""Rows in alarm (a day at 10 s) after which the present behaviour is taken as the new normal one, and told so."""
+NEVER_MS = np.iinfo(np.int64).min
+FIRST_CAPACITY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictChange:
+    """A unit began or ceased to behave unlike before, at the row of `ts_ms`.
+
+    `since_ms` is the first row of the stretch that led to the verdict; `contributions` are shares, largest first.
+    `is_rebaselined`: the verdict ends because what was unlike before has lasted so long that it is the normal now.
+    """
+
+    unit: UnitKey
+    ts_ms: int
+    is_anomalous: bool
+    since_ms: int
+    anomaly_score: float
+    threshold: float
+    contributions: tuple[tuple[str, float], ...]
+    is_rebaselined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a unit has learned. `waits_for` says in words what keeps it, empty when nothing does."""
+
+    rows: int
+    needed_rows: int
+    is_fitted: bool
+    waits_for: str = ""
+    constant: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Group:
+    """Units of one channel set; `units[slot]` is who stands in a slot of the detector."""
+
+    detector: Detector
+    verdicts: Verdicts
+    units: list[UnitKey | None]
+    free: list[int]
+
+
+class DetectorBank:
+    """All units of one kind, or of several. Not for several threads at once.
+
+    A unit learns on its first `fit_rows` rows; its channels are those it told in at least half of them (counters are
+    no channels: they only ever grow). A channel that is missing later is left out row by row; one that is new, or was
+    constant and begins to change, makes the unit learn anew beside being judged as before.
+    """
+
+    def __init__(
+        self,
+        *,
+        fit_rows: int = FIT_ROWS,
+        settle_rows: int = SETTLE_ROWS,
+        most_channels: int = 48,
+        make_detector: Callable[[tuple[str, ...]], Detector] = LaggedPca,
+    ) -> None:
+        self.fit_rows = fit_rows
+        self.settle_rows = settle_rows
+        self.most_channels = most_channels
+        self._make_detector = make_detector
+        self._groups: list[_Group] = []
+        self._group_of_channels: dict[tuple[str, ...], int] = {}
+        self._columns: dict[tuple[tuple[str, ...], int], Ints] = {}
+        self._place: dict[UnitKey, int] = {}
+        self._units: list[UnitKey] = []
+        self._group = np.full(FIRST_CAPACITY, -1)
+        self._slot = np.full(FIRST_CAPACITY, -1)
+        self._newest_ms = np.full(FIRST_CAPACITY, NEVER_MS)
+        self._interval_ms = np.zeros(FIRST_CAPACITY, dtype=np.int64)
+        self._warm_ups: dict[int, WarmUp] = {}
+        self._gathered: dict[int, Gathered] = {}
+        self._strange_rows: dict[int, int] = {}
+        self.late_rows = 0
+
+    # What comes in.
+
+    def observe(self, block: ReadingBlock) -> list[VerdictChange]:
+        """Takes the block's rows in order of time for each unit and returns the verdicts that changed."""
+        block = _channels_only(block)
+        if not block.metrics or not len(block):
+            return []
+        places = np.array([self._place_of(unit) for unit in block.units], dtype=np.int64)[block.unit_index]
+        changes: list[VerdictChange] = []
+        for rows in _rounds(places, block.ts_ms):
+            on_time = block.ts_ms[rows] > self._newest_ms[places[rows]]
+            self.late_rows += int(np.count_nonzero(~on_time))
+            rows = rows[on_time]
+            changes += self._observe_round(block, places[rows], rows)
+        return changes
+
+    def restore(self, block: ReadingBlock) -> None:
+        """Takes up stored history after a restart: learns and warms up as `observe` does, and tells nobody.
+
+        What is standing afterwards is in `standing()`.
+        """
+        self.observe(block)
+
+    def standing(self) -> list[UnitKey]:
+        """Units whose verdict is anomalous now."""
+        return [
+            unit
+            for group in self._groups
+            for slot, unit in enumerate(group.units)
+            if unit is not None and group.verdicts.is_anomalous(np.array([slot]))[0]
+        ]
+
+    def progress(self, unit: UnitKey) -> Progress:
+        place = self._place.get(unit)
+        if place is None:
+            return Progress(0, self.fit_rows, is_fitted=False, waits_for="nothing heard of this unit")
+        warm_up, gathered = self._warm_ups.get(place), self._gathered.get(place)
+        is_fitted = bool(self._group[place] >= 0)
+        rows = self.fit_rows if warm_up is None else warm_up.rows
+        waits_for = warm_up.waits_for if warm_up is not None else ""
+        if gathered is None:
+            return Progress(rows, self.fit_rows, is_fitted, waits_for)
+        return Progress(rows, self.fit_rows, is_fitted, waits_for, gathered.constant, gathered.missing)
+
+    def state_bytes(self) -> int:
+        """Memory of the stacked state and of the rows gathered to learn from."""
+        return sum(group.detector.state_bytes() for group in self._groups) + sum(
+            warm_up.state_bytes() for warm_up in self._warm_ups.values()
+        )
+
+    # One row a unit.
+
+    def _observe_round(self, block: ReadingBlock, places: Ints, rows: Ints) -> list[VerdictChange]:
+        ts_ms = block.ts_ms[rows]
+        newest = self._newest_ms[places]
+        self._newest_ms[places] = ts_ms
+        changes: list[VerdictChange] = []
+        groups = self._group[places]
+        for group_index in np.unique(groups[groups >= 0]).tolist():
+            inside = np.flatnonzero(groups == group_index)
+            changes += self._judge(group_index, block, places[inside], rows[inside], newest[inside])
+        if self._warm_ups or (groups < 0).any():
+            for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+                if place in self._warm_ups:
+                    self._gather(place, block, row)
+        return changes
+
+    def _judge(
+        self, group_index: int, block: ReadingBlock, places: Ints, rows: Ints, newest: Ints
+    ) -> list[VerdictChange]:
+        group = self._groups[group_index]
+        columns = self._columns_of(block.metrics, group_index)
+        values = np.where(columns >= 0, block.values[rows][:, np.maximum(columns, 0)], np.nan)
+        slots, ts_ms = self._slot[places], block.ts_ms[rows]
+        interrupted = ts_ms - newest > GAP_INTERVALS * self._interval_ms[places]
+        if interrupted.any():
+            group.detector.interrupt(slots[interrupted])
+        was_anomalous = group.verdicts.is_anomalous(slots)
+        scores = group.detector.score(slots, values, is_frozen=was_anomalous)
+        changed = group.verdicts.update(slots, scores.anomaly_score / scores.threshold, ts_ms)
+        settled = group.verdicts.rows_in_alarm(slots) >= self.settle_rows
+        changes: list[VerdictChange] = []
+        if changed.any() or settled.any():
+            now_anomalous = group.verdicts.is_anomalous(slots)
+            since_ms = group.verdicts.since_ms(slots)
+            if settled.any():
+                group.detector.rebaseline(slots[settled])
+                group.verdicts.clear(slots[settled])
+            for i in np.flatnonzero(changed | settled).tolist():
+                shares = scores.contributions[i]
+                order = np.argsort(-shares, kind="stable")
+                changes.append(
+                    VerdictChange(
+                        unit=self._units[places[i]],
+                        ts_ms=int(ts_ms[i]),
+                        is_anomalous=bool(now_anomalous[i] and not settled[i]),
+                        since_ms=int(since_ms[i]),
+                        anomaly_score=float(scores.anomaly_score[i]),
+                        threshold=float(scores.threshold[i]),
+                        contributions=tuple((group.detector.channels[c], float(shares[c])) for c in order.tolist()),
+                        is_rebaselined=bool(settled[i]),
+                    )
+                )
+        self._notice_strangers(group, block, places, rows, columns, was_anomalous)
+        return changes
+
+    def _notice_strangers(
+        self, group: _Group, block: ReadingBlock, places: Ints, rows: Ints, columns: Ints, was_anomalous: Bools
+    ) -> None:
+        """Channels told that are not judged: once they have been told often enough, the unit learns anew."""
+        known = set(columns[columns >= 0].tolist())
+        strange = np.array([c for c in range(len(block.metrics)) if c not in known], dtype=np.int64)
+        if len(strange) and len(group.detector.channels) < self.most_channels:
+            is_told = ~np.isnan(block.values[rows][:, strange]).all(axis=1) & ~was_anomalous
+        elif self._strange_rows:
+            is_told = np.zeros(len(rows), dtype=bool)
+        else:
+            return
+        for place, told in zip(places.tolist(), is_told.tolist(), strict=True):
+            count = self._strange_rows.pop(place, 0) + (1 if told else -1)
+            if count >= self.fit_rows // 4 and place not in self._warm_ups:
+                self._warm_ups[place] = WarmUp(self.fit_rows, self.most_channels)
+            elif count > 0:
+                self._strange_rows[place] = min(count, self.fit_rows)
+
+    # Learning.
+
+    def _gather(self, place: int, block: ReadingBlock, row: int) -> None:
+        warm_up = self._warm_ups[place]
+        if self._group[place] >= 0 and self._is_anomalous(place):
+            return
+        warm_up.add(block.metrics, int(block.ts_ms[row]), block.values[row])
+        if not warm_up.is_complete:
+            return
+        gathered = warm_up.gathered()
+        channels = gathered.channels
+        group_index = self._group_with(channels)
+        group = self._groups[group_index]
+        slot = group.free.pop() if group.free else len(group.units)
+        try:
+            facts = group.detector.fit(slot, gathered.values)
+        except (NotEnoughHistory, NothingVaries) as error:
+            if slot < len(group.units):
+                group.free.append(slot)
+            warm_up.go_on(str(error), need_rows=getattr(error, "need_rows", 0))
+            return
+        if slot == len(group.units):
+            group.units.append(None)
+        if self._group[place] >= 0:
+            self._leave_group(place)
+        group.units[slot] = self._units[place]
+        group.verdicts.clear(np.array([slot]))
+        self._group[place], self._slot[place] = group_index, slot
+        self._interval_ms[place] = gathered.interval_ms
+        self._gathered[place] = gathered.told(constant=facts.constant, missing=facts.missing)
+        del self._warm_ups[place]
+
+    def _is_anomalous(self, place: int) -> bool:
+        verdicts = self._groups[int(self._group[place])].verdicts
+        return bool(verdicts.is_anomalous(self._slot[place : place + 1])[0])
+
+    def _leave_group(self, place: int) -> None:
+        group, slot = self._groups[int(self._group[place])], int(self._slot[place])
+        group.detector.release(slot)
+        group.units[slot] = None
+        group.free.append(slot)
+
+    def _group_with(self, channels: tuple[str, ...]) -> int:
+        index = self._group_of_channels.get(channels)
+        if index is None:
+            index = self._group_of_channels[channels] = len(self._groups)
+            self._groups.append(_Group(self._make_detector(channels), Verdicts(), [], []))
+        return index
+
+    def _columns_of(self, metrics: tuple[str, ...], group_index: int) -> Ints:
+        """For each channel of the group its column in a block of these metrics, -1 where there is none."""
+        key = (metrics, group_index)
+        columns = self._columns.get(key)
+        if columns is None:
+            if len(self._columns) >= 1000:
+                self._columns.clear()
+            place = {name: column for column, name in enumerate(metrics)}
+            channels = self._groups[group_index].detector.channels
+            columns = self._columns[key] = np.array([place.get(name, -1) for name in channels], dtype=np.int64)
+        return columns
+
+    def _place_of(self, unit: UnitKey) -> int:
+        place = self._place.get(unit)
+        if place is None:
+            place = self._place[unit] = len(self._units)
+            self._units.append(unit)
+            self._warm_ups[place] = WarmUp(self.fit_rows, self.most_channels)
+            have = len(self._group)
+            if place >= have:
+                self._group = np.concatenate([self._group, np.full(have, -1)])
+                self._slot = np.concatenate([self._slot, np.full(have, -1)])
+                self._newest_ms = np.concatenate([self._newest_ms, np.full(have, NEVER_MS)])
+                self._interval_ms = np.concatenate([self._interval_ms, np.zeros(have, dtype=np.int64)])
+        return place
+
+
+def _channels_only(block: ReadingBlock) -> ReadingBlock:
+    """The block without counters: they only ever grow, so they are no channels."""
+    metrics = METRICS[block.kind]
+    kept = [c for c, name in enumerate(block.metrics) if name not in metrics or not metrics[name].is_counter]
+    if len(kept) == len(block.metrics):
+        return block
+    names = tuple(block.metrics[c] for c in kept)
+    return ReadingBlock(block.kind, names, block.units, block.unit_index, block.ts_ms, block.values[:, kept])
+
+
+def _rounds(places: Ints, ts_ms: Ints) -> Iterable[Ints]:
+    """Splits rows so that each part holds at most one row of a unit, and the parts follow in order of time."""
+    order = np.lexsort((ts_ms, places))
+    by_place = places[order]
+    starts = np.flatnonzero(np.r_[True, by_place[1:] != by_place[:-1]])
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    by_rank = np.argsort(rank, kind="stable")
+    return [order[part] for part in np.split(by_rank, np.flatnonzero(np.diff(rank[by_rank])) + 1)]

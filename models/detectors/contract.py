@@ -1,0 +1,82 @@
+"""What every detector of unlabelled change offers: it holds many units and judges one row of each at a time.
+
+A *slot* is a unit's place in a detector's stacked arrays. All slots of a detector share the same channels. A detector
+knows no units, no clock and no verdicts: it turns rows into scores, and tells what it could not judge.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.reading import Bools, Floats, Ints
+
+
+class DetectorError(Exception):
+    """Base of the errors of this folder; the message is one line that a reader can act on."""
+
+
+class NotEnoughHistory(DetectorError):
+    """Too few usable rows to fit on; the same rows can be offered again once there are more."""
+
+    def __init__(self, *, have_rows: int, need_rows: int) -> None:
+        super().__init__(f"not enough history: {have_rows} of {need_rows} rows")
+        self.have_rows = have_rows
+        self.need_rows = need_rows
+
+
+class NothingVaries(DetectorError):
+    """No channel changes in the fit rows, so there is no scale to measure a change with."""
+
+    def __init__(self, channels: tuple[str, ...]) -> None:
+        super().__init__(f"no channel varies in the fit rows: {', '.join(channels)}")
+        self.channels = channels
+
+
+@dataclass(frozen=True, slots=True)
+class FitFacts:
+    """What a fit rests on: `constant` channels never changed, `missing` ones were hardly told; neither is judged."""
+
+    rows: int
+    used: tuple[str, ...]
+    constant: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Judged rows, in the order they were given; `threshold` is the slot's own, fixed when it was fitted.
+
+    Shapes: anomaly_score and threshold (n,), contributions (n, channels). Higher scores are worse; NaN where a row was
+    not scored (warm-up after a gap, nothing told). Contributions of a scored row are shares that sum to 1.
+    """
+
+    anomaly_score: Floats
+    threshold: Floats
+    contributions: Floats
+
+
+class Detector(Protocol):
+    """Many units of one channel set, vectorised. Scores a row with what was known before it, then learns from it."""
+
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+
+    def fit(self, slot: int, history: Floats) -> FitFacts:
+        """Fits a slot on normal rows (rows, channels) in order of time; its next scored row is the one after them.
+
+        Raises `NotEnoughHistory` or `NothingVaries`; the slot then keeps what it had.
+        """
+
+    def score(self, slots: Ints, values: Floats, *, is_frozen: Bools | None = None) -> Scores:
+        """Scores at most one row a slot, in order of time. A frozen slot (in alarm) scores but does not adapt."""
+
+    def interrupt(self, slots: Ints) -> None:
+        """Forgets the last rows after a gap in time; what was fitted and learned stays."""
+
+    def rebaseline(self, slots: Ints) -> None:
+        """Takes the present level of every channel as the normal one: the regime has changed for good."""
+
+    def release(self, slot: int) -> None:
+        """Forgets the slot; its place may be fitted anew."""
+
+    def state_bytes(self) -> int:
+        """Memory of all state held, for the limits a process has to keep."""

@@ -1,0 +1,41 @@
+"""A whole series of one unit, judged row by row as the live stream would judge it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.detectors.contract import Detector
+from models.reading import Bools, Floats, Ints
+from models.verdict import Verdicts
+
+SETTLE_ROWS = 8640
+"""As in the bank: rows in alarm after which the present behaviour is the normal one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One entry a row: shapes (n,). `top_channel` is the index of the channel with the largest share, 0 where none."""
+
+    anomaly_score: Floats
+    threshold: Floats
+    is_anomalous: Bools
+    top_channel: Ints
+
+
+def judge_series(detector: Detector, values: Floats, *, slot: int = 0, verdicts: Verdicts | None = None) -> Judged:
+    """Judges the rows (n, channels) that follow the ones the slot was fitted on."""
+    verdicts = verdicts or Verdicts()
+    rows = len(values)
+    judged = Judged(np.empty(rows), np.empty(rows), np.zeros(rows, dtype=bool), np.zeros(rows, dtype=np.int64))
+    slots = np.array([slot], dtype=np.int64)
+    for row in range(rows):
+        scores = detector.score(slots, values[row : row + 1], is_frozen=verdicts.is_anomalous(slots))
+        verdicts.update(slots, scores.anomaly_score / scores.threshold, np.array([row], dtype=np.int64))
+        judged.anomaly_score[row] = scores.anomaly_score[0]
+        judged.threshold[row] = scores.threshold[0]
+        judged.is_anomalous[row] = verdicts.is_anomalous(slots)[0]
+        judged.top_channel[row] = int(np.argmax(np.nan_to_num(scores.contributions[0])))
+        if verdicts.rows_in_alarm(slots)[0] >= SETTLE_ROWS:
+            detector.rebaseline(slots)
+            verdicts.clear(slots)
+    return judged

@@ -1,0 +1,100 @@
+"""The rows a unit learns from, gathered until there are enough of them."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from models.reading import Floats
+
+LEAST_TOLD_SHARE = 0.5
+"""A channel told in fewer of the gathered rows is no channel of the unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Rows to fit on, in order of time, NaN where not told; `interval_ms` is the usual time between two."""
+
+    channels: tuple[str, ...]
+    values: Floats
+    interval_ms: int
+    constant: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def told(self, *, constant: tuple[str, ...], missing: tuple[str, ...]) -> Self:
+        """The facts that stay after a fit, without the rows."""
+        return replace(self, values=self.values[:0], constant=constant, missing=(*self.missing, *missing))
+
+
+class WarmUp:
+    """A unit's rows while it learns: at most `fit_rows` rows of at most `most_channels` channels."""
+
+    def __init__(self, fit_rows: int, most_channels: int) -> None:
+        self._most_channels = most_channels
+        self.fit_rows = fit_rows
+        self._column: dict[str, int] = {}
+        self._values = np.full((min(fit_rows, 64), 0), np.nan)
+        self._ts_ms = np.zeros(min(fit_rows, 64), dtype=np.int64)
+        self.rows = 0
+        self.waits_for = f"rows to learn from: {fit_rows}"
+
+    @property
+    def is_complete(self) -> bool:
+        return self.rows >= self.fit_rows
+
+    def add(self, metrics: tuple[str, ...], ts_ms: int, values: Floats) -> None:
+        """Takes one row; a row that tells nothing is not one."""
+        told = np.flatnonzero(~np.isnan(values)).tolist()
+        if not told:
+            return
+        for c in told:
+            if metrics[c] not in self._column and len(self._column) < self._most_channels:
+                self._column[metrics[c]] = len(self._column)
+        self._reserve()
+        for c in told:
+            column = self._column.get(metrics[c])
+            if column is not None:
+                self._values[self.rows, column] = values[c]
+        self._ts_ms[self.rows] = ts_ms
+        self.rows += 1
+
+    def gathered(self) -> Gathered:
+        values = self._values[: self.rows]
+        share = np.mean(~np.isnan(values), axis=0)
+        names = sorted(self._column)
+        kept = [name for name in names if share[self._column[name]] >= LEAST_TOLD_SHARE]
+        if not kept:
+            # Nothing is told half of the time: take all, the detector says what it lacks.
+            kept = names
+        steps = np.diff(self._ts_ms[: self.rows])
+        return Gathered(
+            channels=tuple(kept),
+            values=values[:, [self._column[name] for name in kept]],
+            interval_ms=max(1, int(np.median(steps))) if len(steps) else 1,
+            missing=tuple(name for name in names if name not in kept),
+        )
+
+    def go_on(self, reason: str, *, need_rows: int) -> None:
+        """Waits for more rows, or for others in place of the older half, because these did not do for this `reason`."""
+        self.waits_for = reason
+        if need_rows > self.rows and need_rows > self.fit_rows:
+            self.fit_rows = need_rows
+            return
+        kept = self.rows // 2
+        self._values[:kept] = self._values[self.rows - kept : self.rows].copy()
+        self._ts_ms[:kept] = self._ts_ms[self.rows - kept : self.rows].copy()
+        self._values[kept:] = np.nan
+        self.rows = kept
+
+    def state_bytes(self) -> int:
+        return self._values.nbytes + self._ts_ms.nbytes
+
+    def _reserve(self) -> None:
+        have_rows, have_columns = self._values.shape
+        columns = max(have_columns, len(self._column))
+        rows = have_rows if self.rows < have_rows else min(self.fit_rows, 2 * have_rows)
+        if (rows, columns) != (have_rows, have_columns):
+            larger = np.full((rows, columns), np.nan)
+            larger[:have_rows, :have_columns] = self._values
+            self._values = larger
+            self._ts_ms = np.resize(self._ts_ms, rows)
