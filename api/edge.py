@@ -3,6 +3,7 @@
 Plain ASGI, because an answer here may be a stream that never ends.
 """
 
+import traceback
 from collections.abc import Mapping
 from time import perf_counter
 
@@ -92,7 +93,9 @@ class LastCatch:
         try:
             await self._app(scope, receive, send_noting_start)
         except Exception as error:
-            log.exception("request failed", method=scope["method"], route=route_template(scope))
+            # Formatted here, because a renderer may be set to print local variables, and one of them may be a password.
+            told = "".join(traceback.format_exception(error))
+            log.error("request failed", method=scope["method"], route=route_template(scope), traceback=told)
             if has_started:
                 # Too late for a status: the server breaks the connection off, and the client sees that it is not whole.
                 raise

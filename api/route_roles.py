@@ -33,6 +33,7 @@ REPORTERS = EVERYBODY - {Role.OWNER}
 
 _API: Mapping[tuple[str, str], Access] = {
     ("POST", "/api/v1/token"): PUBLIC,
+    ("DELETE", "/api/v1/token"): EVERYBODY,
     ("GET", "/api/v1/me"): EVERYBODY,
     ("GET", "/api/v1/sites"): EVERYBODY,
     ("GET", "/api/v1/units"): EVERYBODY,

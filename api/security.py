@@ -24,7 +24,7 @@ from api.route_roles import PUBLIC, RESIDENTS, ROUTE_ROLES, Access
 from api.sign_in_limit import SignInLimit
 from registry.errors import UnknownSite
 from registry.login import LIFETIME_MS, Purpose, SignedIn, close_login, find_login, open_login
-from registry.person import authenticate
+from registry.person import NAME, Person, authenticate
 from registry.role import Actor
 
 SESSION_COOKIE = "liandong_session"
@@ -60,18 +60,20 @@ class SignInDesk:
     ) -> OpenedLogin:
         """Raises WrongCredentials or TooManyAttempts."""
         self._limit.begin(address=address, name=name, now_ms=resources.clock())
-        # In two transactions: while a password is verified nobody shall wait for the database.
+        # In two transactions: while a password is verified nobody shall wait for the database. A name that nobody can
+        # have takes as long as any other, but never reaches the database.
         with self._turns, resources.database.reading() as session:
-            person = authenticate(session, name=name, password=password)
+            person = authenticate(session, name=name if NAME.fullmatch(name) else "-", password=password)
             if person is None:
                 raise WrongCredentials
-            actor = person.as_actor()
+            person_id = person.id
         self._limit.succeeded(address=address, name=name)
         secret, csrf_token = secrets.token_urlsafe(SECRET_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         now_ms = resources.clock()
         with resources.database.writing() as session:
+            person = session.get_one(Person, person_id)
             login = open_login(session, person, secret=secret, purpose=purpose, csrf_token=csrf_token, now_ms=now_ms)
-            return OpenedLogin(secret, SignedIn(actor, csrf_token, login.expires_ms))
+            return OpenedLogin(secret, SignedIn(person.as_actor(), csrf_token, login.expires_ms))
 
 
 def sign_in(request: Request, *, name: str, password: str, purpose: Purpose) -> OpenedLogin:
@@ -83,8 +85,8 @@ def sign_in(request: Request, *, name: str, password: str, purpose: Purpose) -> 
 
 
 def sign_out(request: Request) -> None:
-    """Ends the session of the request's cookie on the server. Blocks."""
-    if secret := request.cookies.get(SESSION_COOKIE):
+    """Ends the login of the request, token or session, on the server. Blocks."""
+    if secret := bearer_token(request) or request.cookies.get(SESSION_COOKIE):
         with get_resources(request).database.writing() as session:
             close_login(session, secret[:LONGEST_SECRET])
 
@@ -106,12 +108,20 @@ def bearer_token(request: Request) -> str | None:
     return token.strip()[:LONGEST_SECRET] if scheme.lower() == "bearer" else None
 
 
-def signed_in(request: Request) -> SignedIn | None:
-    """Who holds the session of the request's cookie. Blocks on the first call of a request, then remembers."""
-    if not hasattr(request.state, "session_login"):
+def signed_in(request: Request, *, is_remembered: bool = True) -> SignedIn | None:
+    """Who holds the session of the request's cookie. Blocks; within one request the first answer is remembered."""
+    if not (is_remembered and hasattr(request.state, "session_login")):
         request.state.session_login = _find(request, request.cookies.get(SESSION_COOKIE), Purpose.WEB)
     login: SignedIn | None = request.state.session_login
     return login
+
+
+def caller(request: Request, *, is_remembered: bool = True) -> SignedIn | None:
+    """Who calls the API, by token or by session. Blocks. A token that is not valid is never made good by a cookie."""
+    token = bearer_token(request)
+    if token is not None:
+        return _find(request, token, Purpose.API)
+    return signed_in(request, is_remembered=is_remembered)
 
 
 def _find(request: Request, secret: str | None, purpose: Purpose) -> SignedIn | None:
@@ -120,12 +130,6 @@ def _find(request: Request, secret: str | None, purpose: Purpose) -> SignedIn | 
     resources = get_resources(request)
     with resources.database.reading() as session:
         return find_login(session, secret[:LONGEST_SECRET], purpose=purpose, now_ms=resources.clock())
-
-
-def caller(request: Request) -> SignedIn | None:
-    """Who calls the API, by token or by session. Blocks. A token that is not valid is never made good by a cookie."""
-    token = bearer_token(request)
-    return _find(request, token, Purpose.API) if token is not None else signed_in(request)
 
 
 # The guard
@@ -189,7 +193,14 @@ def check_site(request: Request, actor: Actor, site: str, *, unknown: Exception 
         raise RoleMissing(access, site=site)
 
 
-def names_people(actor: Actor, site: str) -> bool:
+def permitted_sites(request: Request, actor: Actor) -> frozenset[str] | None:
+    """Sites where this person's roles permit the route; None means all."""
+    access = _access(request)
+    sites = {grant.site for grant in actor.grants if access is PUBLIC or grant.role in access}
+    return None if None in sites else frozenset(site for site in sites if site is not None)
+
+
+def names_people(actor: Actor, site: str | None) -> bool:
     """Whether this person is shown who did something at a site and what they noted; residents are not."""
     return bool(actor.roles_at(site) - RESIDENTS)
 

@@ -1,0 +1,117 @@
+"""Alarms, and what people on duty may do about them."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
+
+from alerts import incident
+from alerts.alarm import Alarm, AlarmState, get_alarm, list_alarms
+from alerts.errors import UnknownAlarm
+from alerts.severity import Severity
+from api.condition_index import find_condition
+from api.resources import Held, Resources
+from api.routes.parameters import DEFAULT_ITEMS, Cursor, Filter, Id, Instant, Limit, Text
+from api.routes.presenting import alarm_detail, alarm_shape
+from api.routes.register import find_unit_seen
+from api.routes.shapes import AlarmDetail, AlarmShape, Page
+from api.security import ApiActor, check_site
+from models.equipment import Kind
+from registry.role import Actor
+
+MAX_REASON_LENGTH = 500
+
+router = APIRouter(prefix="/alarms", tags=["alarms"])
+
+
+class Shelving(BaseModel):
+    until: Instant
+    reason: Annotated[Text, Field(min_length=1, max_length=MAX_REASON_LENGTH)]
+
+
+@router.get("")
+def list_alarms_seen(
+    actor: ApiActor,
+    held: Held,
+    state: Annotated[Literal["open"] | AlarmState | None, Query(description="`open`: every state but normal")] = None,
+    site: Filter = None,
+    severity: Severity | None = None,
+    unit: Filter = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_ITEMS,
+) -> Page[AlarmShape]:
+    """Alarms, newest first."""
+    with held.database.reading() as session:
+        unit_id = None
+        if unit:
+            found = find_unit_seen(session, actor, unit)
+            if found is None:
+                return Page(items=[], next=None)
+            unit_id = found.id
+        alarms = list_alarms(
+            session,
+            is_open=True if state == "open" else None,
+            state=state if isinstance(state, AlarmState) else None,
+            site=site,
+            unit_id=unit_id,
+            severity=severity,
+            visible=actor.sites,
+            before_id=int(cursor) if cursor else None,
+            limit=limit + 1,
+        )
+        return Page(
+            items=[alarm_shape(alarm, limits=held.limits, actor=actor) for alarm in alarms[:limit]],
+            next=str(alarms[limit - 1].id) if len(alarms) > limit else None,
+        )
+
+
+@router.get("/{alarm_id}")
+def show_alarm(request: Request, actor: ApiActor, held: Held, alarm_id: Id) -> AlarmDetail:
+    with held.database.reading() as session:
+        return alarm_detail(_alarm_seen(request, session, actor, alarm_id), limits=held.limits, actor=actor)
+
+
+@router.post("/{alarm_id}/acknowledge")
+def acknowledge(request: Request, actor: ApiActor, held: Held, alarm_id: Id) -> AlarmDetail:
+    """Takes note of an alarm. A second acknowledgement changes nothing."""
+    with held.database.writing() as session:
+        _alarm_seen(request, session, actor, alarm_id)
+        alarm = incident.acknowledge_alarm(session, alarm_id, actor=actor, now_ms=held.clock())
+        return alarm_detail(alarm, limits=held.limits, actor=actor)
+
+
+@router.post("/{alarm_id}/shelve")
+def shelve(request: Request, actor: ApiActor, held: Held, alarm_id: Id, shelving: Shelving) -> AlarmDetail:
+    """Sets an alarm aside for a time, seven days at most. Fire and entrapment are never set aside."""
+    with held.database.writing() as session:
+        is_allowed = _may_be_shelved(held, _alarm_seen(request, session, actor, alarm_id))
+        alarm = incident.shelve_alarm(
+            session,
+            alarm_id,
+            until_ms=shelving.until,
+            reason=shelving.reason,
+            is_allowed=is_allowed,
+            actor=actor,
+            now_ms=held.clock(),
+        )
+        return alarm_detail(alarm, limits=held.limits, actor=actor)
+
+
+@router.post("/{alarm_id}/unshelve")
+def unshelve(request: Request, actor: ApiActor, held: Held, alarm_id: Id) -> AlarmDetail:
+    with held.database.writing() as session:
+        _alarm_seen(request, session, actor, alarm_id)
+        alarm = incident.unshelve_alarm(session, alarm_id, actor=actor, now_ms=held.clock())
+        return alarm_detail(alarm, limits=held.limits, actor=actor)
+
+
+def _alarm_seen(request: Request, session: Session, actor: Actor, alarm_id: int) -> Alarm:
+    alarm = get_alarm(session, alarm_id)
+    check_site(request, actor, alarm.unit.site.key, unknown=UnknownAlarm(alarm_id))
+    return alarm
+
+
+def _may_be_shelved(held: Resources, alarm: Alarm) -> bool:
+    condition = find_condition(held.limits, Kind(alarm.unit.kind), alarm.condition)
+    return condition is not None and condition.may_be_shelved

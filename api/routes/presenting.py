@@ -1,0 +1,194 @@
+"""Rows of the tables as the shapes of the API, for the person who asks."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from alerts import alarm as alarms
+from alerts import ticket as tickets
+from alerts.alarm import Alarm, AlarmState
+from alerts.limits import Limits
+from alerts.severity import Severity
+from alerts.ticket import MOVES, Stage, Ticket, TicketKind
+from api.condition_index import find_condition
+from api.instants import rfc3339
+from api.routes.shapes import (
+    ActivityShape,
+    AlarmDetail,
+    AlarmShape,
+    MoveShape,
+    NextStageShape,
+    TicketDetail,
+    TicketShape,
+    UnitShape,
+)
+from api.security import names_people
+from models.equipment import Kind
+from registry.activity import Activity
+from registry.role import SYSTEM, Actor
+from registry.site import DEFAULT_TIMEZONE, list_sites
+from registry.unit import Unit
+
+FACTS_FOR_RESIDENTS = frozenset(
+    {
+        "alarm_id",
+        "condition",
+        "from",
+        "occurrences",
+        "severity",
+        "stage",
+        "state",
+        "ticket_id",
+        "title",
+        "to",
+        "ts_ms",
+        "unit",
+        "until_ms",
+    }
+)
+"""What residents read of an activity: what happened to the equipment; not who did it, nor what they wrote."""
+
+
+def _moment(at_ms: int | None, zone: str) -> str | None:
+    return None if at_ms is None else rfc3339(at_ms, zone)
+
+
+def unit_fields(unit: Unit) -> dict[str, Any]:
+    return {
+        "unit": unit.unit_key.path,
+        "site": unit.site.key,
+        "key": unit.key,
+        "kind": Kind(unit.kind),
+        "name": unit.name,
+        "building": unit.building,
+        "make": unit.make,
+        "installed_on": unit.installed_on,
+        "maintainer": unit.maintainer,
+        "is_confirmed": unit.is_confirmed,
+        "is_online": unit.is_online,
+        "status_at": _moment(unit.status_ms, unit.site.timezone),
+    }
+
+
+def unit_shape(unit: Unit) -> UnitShape:
+    return UnitShape(**unit_fields(unit))
+
+
+def _alarm_fields(alarm: Alarm, *, limits: Limits, actor: Actor) -> dict[str, Any]:
+    unit, zone = alarm.unit, alarm.unit.site.timezone
+    condition = find_condition(limits, Kind(unit.kind), alarm.condition)
+    is_named = names_people(actor, unit.site.key)
+    return {
+        "id": alarm.id,
+        "unit": unit.unit_key.path,
+        "site": unit.site.key,
+        "condition": alarm.condition,
+        "title": condition.title if condition is not None else alarm.condition,
+        "severity": Severity(alarm.severity),
+        "state": AlarmState(alarm.state),
+        "is_active": alarm.is_active,
+        "raised_at": rfc3339(alarm.raised_ms, zone),
+        "received_at": rfc3339(alarm.received_ms, zone),
+        "cleared_at": _moment(alarm.cleared_ms, zone),
+        "acknowledged_at": _moment(alarm.acknowledged_ms, zone),
+        "acknowledged_by": alarm.acknowledged_by if is_named else None,
+        "shelved_until": _moment(alarm.shelved_until_ms, zone),
+        "shelved_reason": alarm.shelved_reason if is_named else None,
+        "occurrences": alarm.occurrences,
+        "evidence": alarm.evidence,
+        "ticket_id": alarm.ticket_id,
+    }
+
+
+def alarm_shape(alarm: Alarm, *, limits: Limits, actor: Actor) -> AlarmShape:
+    return AlarmShape(**_alarm_fields(alarm, limits=limits, actor=actor))
+
+
+def alarm_detail(alarm: Alarm, *, limits: Limits, actor: Actor) -> AlarmDetail:
+    condition = find_condition(limits, Kind(alarm.unit.kind), alarm.condition)
+    return AlarmDetail(
+        **_alarm_fields(alarm, limits=limits, actor=actor),
+        advice=condition.advice if condition is not None else "",
+        may_be_shelved=condition is not None and condition.may_be_shelved,
+    )
+
+
+def _ticket_fields(ticket: Ticket, *, actor: Actor) -> dict[str, Any]:
+    zone = ticket.site.timezone
+    is_named = names_people(actor, ticket.site.key)
+    return {
+        "id": ticket.id,
+        "site": ticket.site.key,
+        "unit": ticket.unit.unit_key.path if ticket.unit is not None else None,
+        "kind": TicketKind(ticket.kind),
+        "title": ticket.title,
+        "description": ticket.description if is_named else None,
+        "severity": Severity(ticket.severity),
+        "stage": Stage(ticket.stage),
+        "opened_by": _who(ticket.opened_by, is_named=is_named),
+        "opened_at": rfc3339(ticket.opened_ms, zone),
+        "updated_at": rfc3339(ticket.updated_ms, zone),
+        "closed_at": _moment(ticket.closed_ms, zone),
+    }
+
+
+def ticket_shape(ticket: Ticket, *, actor: Actor) -> TicketShape:
+    return TicketShape(**_ticket_fields(ticket, actor=actor))
+
+
+def ticket_detail(session: Session, ticket: Ticket, *, limits: Limits, actor: Actor) -> TicketDetail:
+    zone = ticket.site.timezone
+    is_named = names_people(actor, ticket.site.key)
+    moves = MOVES[Stage(ticket.stage)]
+    return TicketDetail(
+        **_ticket_fields(ticket, actor=actor),
+        moves=[
+            MoveShape(
+                at=rfc3339(move.at_ms, zone),
+                actor=_who(move.actor, is_named=is_named),
+                from_stage=Stage(move.from_stage) if move.from_stage else None,
+                to_stage=Stage(move.to_stage),
+                note=move.note if is_named else None,
+            )
+            for move in tickets.moves_of(session, ticket.id)
+        ],
+        allowed=[
+            NextStageShape(stage=to, needs_note=moves[to].needs_note) for to in tickets.allowed_moves(ticket, actor)
+        ],
+        alarms=[
+            alarm_shape(alarm, limits=limits, actor=actor) for alarm in alarms.alarms_of_ticket(session, ticket.id)
+        ],
+    )
+
+
+def _who(name: str, *, is_named: bool) -> str | None:
+    return name if is_named or name == SYSTEM.name else None
+
+
+def zones_of(session: Session, sites: Iterable[str]) -> dict[str, str]:
+    """Time zones by site."""
+    return {site.key: site.timezone for site in list_sites(session, visible=set(sites))}
+
+
+def activity_shape(row: Activity, *, zone: str = DEFAULT_TIMEZONE, is_named: bool) -> ActivityShape:
+    unit = row.data.get("unit")
+    return ActivityShape(
+        id=row.id,
+        at=rfc3339(row.at_ms, zone),
+        verb=row.verb,
+        subject=row.subject,
+        site=row.site or None,
+        unit=unit if isinstance(unit, str) else None,
+        data=row.data if is_named else {k: v for k, v in row.data.items() if k in FACTS_FOR_RESIDENTS},
+        actor=_who(row.actor, is_named=is_named),
+        at_ms=row.at_ms,
+        unit_id=row.unit_id,
+        previous_hash=row.previous_hash if is_named else None,
+        hash=row.hash if is_named else None,
+    )
+
+
+def may_see_activity(actor: Actor, site: str) -> bool:
+    """Rows of no site tell about people and the register of all: for staff of all sites."""
+    return actor.may_see(site) if site else names_people(actor, None)

@@ -1,0 +1,210 @@
+"""The shapes of what the API gives: fields as the contract names them, times in RFC 3339 with the site's offset."""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from alerts.alarm import AlarmState
+from alerts.severity import Severity
+from alerts.ticket import Stage, TicketKind
+from ingest.errors import Reason
+from models.equipment import Kind
+from registry.role import Role
+
+Item = TypeVar("Item")
+Rfc3339 = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Page(BaseModel, Generic[Item]):
+    """`next` is the cursor of the following page, null on the last."""
+
+    items: list[Item]
+    next: str | None
+
+
+class ProblemShape(BaseModel):
+    """Problem details (RFC 9457); further members tell the facts of the problem."""
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+class TokenShape(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the kind of token, as OAuth2 calls it
+    expires_in: int = Field(description="seconds")
+
+
+class GrantShape(BaseModel):
+    role: Role
+    site: str | None = Field(description="null: everywhere")
+
+
+class PersonShape(BaseModel):
+    name: str
+    display_name: str
+    language: str | None
+    grants: list[GrantShape]
+
+
+class SiteShape(BaseModel):
+    site: str
+    name: str
+    timezone: str
+    is_confirmed: bool
+
+
+class UnitShape(BaseModel):
+    unit: str = Field(description="`{site}~{unit}`")
+    site: str
+    key: str
+    kind: Kind
+    name: str
+    building: str
+    make: str
+    installed_on: str | None
+    maintainer: str
+    is_confirmed: bool = Field(description="false: heard, but not entered or confirmed by a person")
+    is_online: bool | None = Field(description="null: it never told")
+    status_at: Rfc3339 | None
+
+
+class MetricShape(BaseModel):
+    """A metric the unit's kind has, or one it sends beside them; `at` and `value` are the newest stored."""
+
+    metric: str
+    title: str
+    unit: str
+    is_known: bool
+    at: Rfc3339 | None = None
+    value: float | None = None
+
+
+class UnitDetail(UnitShape):
+    metrics: list[MetricShape]
+    is_telemetry_available: bool = Field(description="false: the telemetry store does not answer now")
+
+
+class ReadingsShape(BaseModel):
+    metric: str
+    step_s: int
+    points: list[tuple[int, float, float, float, int]] = Field(description="[t_ms, mean, min, max, n]")
+
+
+class AlarmShape(BaseModel):
+    id: int
+    unit: str
+    site: str
+    condition: str
+    title: str
+    severity: Severity
+    state: AlarmState
+    is_active: bool = Field(description="whether the condition holds now")
+    raised_at: Rfc3339 = Field(description="time of the event")
+    received_at: Rfc3339 = Field(description="time of arrival")
+    cleared_at: Rfc3339 | None
+    acknowledged_at: Rfc3339 | None
+    acknowledged_by: str | None
+    shelved_until: Rfc3339 | None
+    shelved_reason: str | None
+    occurrences: int
+    evidence: dict[str, Any]
+    ticket_id: int | None
+
+
+class AlarmDetail(AlarmShape):
+    advice: str
+    may_be_shelved: bool
+
+
+class TicketShape(BaseModel):
+    id: int
+    site: str
+    unit: str | None
+    kind: TicketKind
+    title: str
+    description: str | None
+    severity: Severity
+    stage: Stage
+    opened_by: str | None
+    opened_at: Rfc3339
+    updated_at: Rfc3339
+    closed_at: Rfc3339 | None
+
+
+class MoveShape(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    at: Rfc3339
+    actor: str | None
+    from_stage: Stage | None = Field(alias="from")
+    to_stage: Stage = Field(alias="to")
+    note: str | None
+
+
+class NextStageShape(BaseModel):
+    stage: Stage
+    needs_note: bool
+
+
+class TicketDetail(TicketShape):
+    moves: list[MoveShape]
+    allowed: list[NextStageShape] = Field(description="stages this person may move it to now")
+    alarms: list[AlarmShape]
+
+
+class ActivityShape(BaseModel):
+    """One row of the activity log. Residents get it without names and notes, and so without what proves the chain."""
+
+    id: int
+    at: Rfc3339
+    verb: str
+    subject: str
+    site: str | None
+    unit: str | None
+    data: dict[str, Any]
+    actor: str | None
+    at_ms: int
+    unit_id: int | None
+    previous_hash: str | None
+    hash: str | None
+
+
+class MessageCounts(BaseModel):
+    received: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+
+
+class ValueCounts(BaseModel):
+    accepted: int
+    stored: int
+    pending: int
+    late: int
+    repeated: int
+
+
+class LedgerShape(BaseModel):
+    messages: MessageCounts
+    values: ValueCounts
+
+
+class QuarantinedShape(BaseModel):
+    id: int
+    received_at: Rfc3339
+    topic: str
+    reason: Reason
+    detail: str
+    size_bytes: int
+    digest: str
+    replayed_at: Rfc3339 | None
+
+
+class QuarantinePage(Page[QuarantinedShape]):
+    counts: dict[Reason, int] = Field(description="messages that wait, by reason")
