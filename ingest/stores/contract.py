@@ -1,6 +1,6 @@
 """What every telemetry store can do, and how it says that it cannot."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from models.reading import Bools, ReadingBlock, UnitKey
@@ -51,13 +51,11 @@ class TelemetryStore(Protocol):
     def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
         """Keep the values; when this returns they survive the death of the process.
 
-        The same batch again, or the same unit, metric and time again, adds nothing; where two different values claim
-        the same time, which of the two stays is up to the engine. After an error write the same batch again: what of it
-        was kept already stays single. Raises `StoreRefused` for an infinite value.
+        The same unit, metric and time again adds nothing, in this batch or in any later one; where two different values
+        claim the same time, which of the two stays is up to the engine. So after an error, or when it is not known how
+        a write ended, write again: alone, or together with others. `batch_id` names the batch in errors, no more.
+        Raises `StoreRefused` for an infinite value.
         """
-
-    def forget_batches(self, *, keep: Collection[str]) -> None:
-        """Drop what was remembered of applied batches except `keep`: the ids that may still come again."""
 
     def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
         """The time of the newest value of every unit and metric."""

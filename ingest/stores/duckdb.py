@@ -6,10 +6,11 @@ greatest of each column for every 122,880 rows, so a question about one series r
 million instead of all of them.
 
 An index that keeps (series, time) unique would cost more than everything else together. What makes a value new is
-cheaper to know: it is later than the newest of its series. Only values that are not are looked up.
+cheaper to know: it is later than the newest of its series. Only values that are not are looked up. That also makes a
+batch that comes again add nothing, so that nothing need be remembered of batches.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -30,7 +31,6 @@ CREATE TABLE IF NOT EXISTS series (
     unit VARCHAR NOT NULL,
     metric VARCHAR NOT NULL
 );
-CREATE TABLE IF NOT EXISTS applied_batch (batch_id VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS arrived (series INTEGER, ts_ms BIGINT, value DOUBLE);
 CREATE TABLE IF NOT EXISTS settled (series INTEGER, ts_ms BIGINT, value DOUBLE);
 CREATE TABLE IF NOT EXISTS settled_newest (series INTEGER, ts_ms BIGINT, value DOUBLE);
@@ -66,7 +66,6 @@ class DuckDBStore:
         self._root: duckdb.DuckDBPyConnection | None = None
         self._must_reopen = False
         self._index = SeriesIndex()
-        self._applied: set[str] = set()
         self._arrived_count = 0
 
     # Opening and closing
@@ -89,7 +88,6 @@ class DuckDBStore:
             index.add((UnitKey(site, Kind(kind), unit), metric) for site, kind, unit, metric in rows)
             newest = root.execute(f"{NEWEST_WITH_ARRIVED} ORDER BY series").fetchnumpy()
             index.note(Cells(newest["series"], newest["ts_ms"], newest["value"]))
-            self._applied = {batch_id for (batch_id,) in root.execute("SELECT batch_id FROM applied_batch").fetchall()}
             self._arrived_count = _count(root, "arrived")
         self._index, self._root, self._must_reopen = index, root, False
 
@@ -134,8 +132,6 @@ class DuckDBStore:
                 self._open()
             if self._root is None:
                 raise StoreUnavailable(str(self._path), "not open")
-            if batch_id in self._applied:
-                return
             try:
                 self._write(self._root, batch_id, blocks)
             except duckdb.Error as error:
@@ -163,9 +159,7 @@ class DuckDBStore:
         if len(cells):
             root.register("batch", {"series": cells.series, "ts_ms": cells.ts_ms, "value": cells.values})
             root.execute("INSERT INTO arrived SELECT * FROM batch")
-        root.execute("INSERT INTO applied_batch VALUES (?)", [batch_id])
         root.commit()
-        self._applied.add(batch_id)
         self._index.note(cells)
         self._arrived_count += len(cells)
         if self._arrived_count >= self._settle_values:
@@ -226,15 +220,6 @@ class DuckDBStore:
         root.execute("DELETE FROM arrived")
         root.commit()
         self._arrived_count = 0
-
-    def forget_batches(self, *, keep: Collection[str]) -> None:
-        with self._writing:
-            forgotten = self._applied.difference(keep)
-            if self._root is None or not forgotten:
-                return
-            with self._told():
-                self._root.execute("DELETE FROM applied_batch WHERE batch_id IN (SELECT unnest(?))", [list(forgotten)])
-            self._applied -= forgotten
 
     # Reading
 

@@ -6,7 +6,7 @@ InfluxDB keeps one value for each series, field and time by itself, so that noth
 """
 
 import gzip
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -59,6 +59,18 @@ def parse_influx_url(url: str) -> InfluxAddress:
     if "/" in query["bucket"][0]:
         raise ValueError("the name of an InfluxDB bucket may not hold a slash: InfluxQL would read it as two names")
     return InfluxAddress(f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}", query["org"][0], query["bucket"][0])
+
+
+def open_influx(url: str, *, token: str) -> "InfluxStore":
+    """The store at the address of the settings, not prepared yet. Raises StoreRefused for settings that cannot work."""
+    place = url.partition("?")[0].rpartition("@")[2]
+    try:
+        address = parse_influx_url(url)
+    except ValueError as error:
+        raise StoreRefused(place, str(error)) from error
+    if not token:
+        raise StoreRefused(place, "LIANDONG_INFLUX_TOKEN is not set")
+    return InfluxStore(address, token)
 
 
 class Table(NamedTuple):
@@ -154,9 +166,6 @@ class InfluxStore:
                     content_encoding="gzip",
                     _request_timeout=self._write_timeout_ms,
                 )
-
-    def forget_batches(self, *, keep: Collection[str]) -> None:
-        """Nothing: a batch that comes again overwrites itself."""
 
     # Reading
 

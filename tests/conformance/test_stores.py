@@ -130,14 +130,13 @@ def test_the_same_value_twice_in_one_batch_is_one_value(new_store: NewStore) -> 
     assert store.count_values() == 2
 
 
-def test_a_batch_may_come_again_after_others_were_forgotten(new_store: NewStore) -> None:
+def test_a_batch_that_comes_again_with_more_is_completed(new_store: NewStore) -> None:
+    """A writer that died before it knew may join what waits to another batch under the same name."""
     store, unit = new_store(), new_unit()
-    blocks = {name: readings(unit, {"level_m": [1.0]}, [T0 + at]) for at, name in enumerate(("old", "pending"))}
-    for name, block in blocks.items():
-        store.write(name, [block])
-    store.forget_batches(keep=["pending", "never seen"])
-    for name, block in blocks.items():
-        store.write(name, [block])
+    first, second = readings(unit, {"level_m": [1.0]}, [T0 + 5]), readings(unit, {"level_m": [2.0]}, [T0])
+    store.write("batch-1", [first])
+    store.write("batch-1", [first, second])
+    assert everything(store, unit, "level_m") == [(T0, 2.0), (T0 + 5, 1.0)]
     assert store.count_values() == 2
 
 

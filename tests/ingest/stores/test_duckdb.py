@@ -147,7 +147,7 @@ def test_before_prepare_and_after_close_the_store_is_unavailable(path: Path) -> 
 
 
 @pytest.mark.parametrize("settle_values", [1_000_000, 60, 40])
-def test_a_new_process_knows_the_newest_values_and_the_batches(path: Path, settle_values: int) -> None:
+def test_a_new_process_knows_the_newest_values_and_what_is_stored(path: Path, settle_values: int) -> None:
     with opened(path, settle_values=settle_values) as store:
         for batch in range(5):
             store.write(f"batch-{batch}", [batch_block(batch)])
@@ -155,22 +155,7 @@ def test_a_new_process_knows_the_newest_values_and_the_batches(path: Path, settl
     with opened(path) as store:
         assert store.newest_ms() == newest == {(unit, m): T0 + 4 for unit in UNITS for m in ("level_m", "flow_m3_h")}
         assert store.latest(UNITS) == latest
-        store.write("batch-4", [batch_block(99)])
-        assert store.count_values() == 5 * 40
-
-
-def test_forgotten_batches_stay_forgotten_and_kept_ones_kept(path: Path) -> None:
-    with opened(path) as store:
-        for batch in range(3):
-            store.write(f"batch-{batch}", [batch_block(batch)])
-        store.forget_batches(keep=["batch-1"])
-        store.write("batch-1", [batch_block(10)])
-        assert store.count_values() == 3 * 40
-        store.write("batch-2", [batch_block(11)])
-        assert store.count_values() == 4 * 40
-    with opened(path) as store:
-        store.write("batch-0", [batch_block(12)])
-        store.write("batch-1", [batch_block(13)])
+        store.write("batch-99", [batch_block(4)])
         assert store.count_values() == 5 * 40
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from ingest.stores.contract import StoreRefused, StoreUnavailable
-from ingest.stores.influx import InfluxAddress, InfluxStore, parse_influx_url
+from ingest.stores.influx import InfluxAddress, InfluxStore, open_influx, parse_influx_url
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
 
@@ -66,6 +66,14 @@ def test_an_address_is_read(url: str, address: InfluxAddress) -> None:
 def test_a_wrong_address_is_told_without_its_password(url: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as told:
         parse_influx_url(url)
+    assert "secret" not in str(told.value)
+
+
+def test_settings_that_cannot_work_are_told_in_one_line() -> None:
+    with pytest.raises(StoreRefused, match="LIANDONG_INFLUX_TOKEN"):
+        open_influx("influxdb+http://influx:8086/?org=a&bucket=b", token="")
+    with pytest.raises(StoreRefused, match="holds no password") as told:
+        open_influx("influxdb+http://me:secret@influx:8086/?bucket=b", token="t").close()
     assert "secret" not in str(told.value)
 
 
