@@ -202,7 +202,7 @@ def _pump_values(limits: Limits) -> tuple[Condition, ...]:
     flood = TicketKind.FLOOD
 
     def running(s: UnitStates, pump: int) -> Bools:
-        return s[f"pump{pump}_running"] == 1
+        return np.asarray(s[f"pump{pump}_running"] == 1)
 
     def floor_water(limit_cm: float) -> Predicate:
         def above(s: UnitStates) -> Bools:

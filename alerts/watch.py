@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from models.detectors.bank import VerdictChange
 
 from alerts.conditions import ANOMALY, Condition, condition_table
 from alerts.derived import DERIVED_COLUMNS, NEVER_MS, FireDerived, PumpDerived
 from alerts.limits import Limits
+from models.detectors.bank import VerdictChange
 from models.equipment import EVENT_TITLES, METRICS, SILENT_SERVICE_MODES, Kind
 from models.event import Event, StatusChange
 from models.reading import Bools, Floats, Ints, ReadingBlock, UnitKey
