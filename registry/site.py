@@ -45,7 +45,7 @@ def add_site(
     check_slug("site", key)
     try:
         ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidField("timezone", f"{timezone!r} is not a known time zone") from error
     site = Site(key=key, name=name or key, timezone=timezone, is_confirmed=is_confirmed, created_ms=now_ms)
     session.add(site)

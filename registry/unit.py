@@ -1,7 +1,7 @@
 """Units: the single lift, pump room or fire system that is watched."""
 
 import csv
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TextIO
@@ -18,6 +18,8 @@ from registry.site import Site, add_site, check_slug, find_site
 
 IMPORT_COLUMNS = ("site", "kind", "unit", "name", "building", "make", "installed_on", "maintainer")
 REQUIRED_COLUMNS = ("site", "kind", "unit")
+REST = "*"
+"""Column for the cells of a row that its header does not name."""
 
 
 class Unit(Table):
@@ -193,15 +195,16 @@ def import_units(session: Session, rows: Iterable[tuple[int, Mapping[str, str]]]
         fields = {column: (row.get(column) or "").strip() for column in IMPORT_COLUMNS}
         site_key, unit_key = fields["site"], fields["unit"]
         reasons = list(_row_faults(fields))
-        if (site_key, unit_key) in seen:
-            reasons.append(f"{site_key}/{unit_key} stands already at line {seen[site_key, unit_key]}")
+        if row.get(REST):
+            reasons.append("has more cells than the header")
+        if (first_line := seen.setdefault((site_key, unit_key), line)) != line and not reasons:
+            reasons.append(f"{site_key}/{unit_key} stands already at line {first_line}")
         present = known.get((site_key, unit_key))
         if present is not None and not reasons and present.kind != fields["kind"]:
             reasons.append(f"{site_key}/{unit_key} is registered as {present.kind}")
         bad += [BadRow(line, reason) for reason in reasons]
         if bad:
             continue
-        seen[site_key, unit_key] = line
         site = sites.get(site_key) or find_site(session, site_key)
         if site is None:
             site = add_site(session, key=site_key, now_ms=now_ms)
@@ -217,7 +220,9 @@ def import_units(session: Session, rows: Iterable[tuple[int, Mapping[str, str]]]
         present.name = fields["name"] or unit_key
         present.building = fields["building"]
         present.make = fields["make"]
-        present.installed_on = fields["installed_on"] or None
+        # Other ways to write a date are understood, and kept in this one.
+        installed_on = fields["installed_on"]
+        present.installed_on = date.fromisoformat(installed_on).isoformat() if installed_on else None
         present.maintainer = fields["maintainer"]
     if bad:
         raise ImportRefused(bad)
@@ -226,14 +231,22 @@ def import_units(session: Session, rows: Iterable[tuple[int, Mapping[str, str]]]
 
 
 def read_unit_rows(file: TextIO) -> list[tuple[int, dict[str, str]]]:
-    """(line, row) pairs of a CSV file. Raises ImportRefused when its header lacks a column."""
-    reader = csv.DictReader(file)
+    """(line, row) pairs of a CSV file. Raises ImportRefused when its header lacks a column or it is no CSV file."""
+    reader = csv.DictReader(file, restkey=REST)
+    try:
+        return list(_read_rows(reader))
+    except csv.Error as error:
+        raise ImportRefused([BadRow(reader.reader.line_num, str(error))]) from error
+
+
+def _read_rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, str]]]:
     header = [name.strip() for name in reader.fieldnames or []]
     missing = [column for column in REQUIRED_COLUMNS if column not in header]
     if missing:
         raise ImportRefused([BadRow(1, f"the header has no column {', '.join(missing)}")])
     reader.fieldnames = header
-    return [(reader.line_num, {k: v or "" for k, v in row.items() if isinstance(k, str)}) for row in reader]
+    for row in reader:
+        yield reader.line_num, {k: v if isinstance(v, str) else ",".join(v or ()) for k, v in row.items()}
 
 
 def _row_faults(fields: Mapping[str, str]) -> Iterable[str]:
@@ -247,6 +260,8 @@ def _row_faults(fields: Mapping[str, str]) -> Iterable[str]:
     for column, limit in (("name", 200), ("building", 100), ("make", 100), ("maintainer", 200)):
         if len(fields[column]) > limit:
             yield f"{column} is longer than {limit} characters"
+        if not fields[column].isprintable():
+            yield f"{column} must be one line of printable characters"
     if fields["installed_on"]:
         try:
             date.fromisoformat(fields["installed_on"])
