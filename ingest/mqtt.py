@@ -1,12 +1,12 @@
 """The door: paho-mqtt with a persistent session, QoS 1, and acknowledgement by hand.
 
-Messages go from paho's network thread into a bounded inbox. A full inbox holds the network thread, TCP holds the
-broker, and the broker keeps the rest; nothing is dropped here.
+The worker itself turns paho's network loop, between one batch and the next. So there is no queue to overflow and no
+second thread to wait for: while a batch is being taken TCP holds the broker, and the broker keeps the rest.
 """
 
+import select
+import socket
 import ssl
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
@@ -15,18 +15,19 @@ from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.wire import SUBSCRIPTION, RawMessage
 
-INBOX_SIZE = 20_000
 RECEIVE_MAXIMUM = 5_000
 KEEP_ALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 24 * 3600
-HOLD_S = 0.5
+RECONNECT_FIRST_S = 0.5
+RECONNECT_LAST_S = 10.0
+PUBACK = b"\x40\x02"
 
 log = structlog.get_logger(__name__)
 
@@ -65,50 +66,11 @@ def read_broker_url(url: str) -> BrokerAddress:
     )
 
 
-class Inbox:
-    """A bounded queue from one network thread to one worker, cheap enough for tens of thousands a second."""
-
-    def __init__(self, size: int = INBOX_SIZE) -> None:
-        self._size = size
-        self._messages: deque[RawMessage] = deque()
-        self._has_messages = threading.Event()
-        self._has_room = threading.Event()
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    def put(self, message: RawMessage, *, is_open: Callable[[], bool]) -> None:
-        """Waits for room as long as `is_open`."""
-        while len(self._messages) >= self._size and is_open():
-            self._has_room.clear()
-            if len(self._messages) >= self._size:
-                self._has_room.wait(HOLD_S)
-        self._messages.append(message)
-        self._has_messages.set()
-
-    def take(self, *, most: int, wait_s: float, linger_s: float, quiet_s: float) -> list[RawMessage]:
-        """Up to `most` messages: waits for the first, then lingers for more until none came for `quiet_s`."""
-        messages = self._messages
-        if not messages:
-            self._has_messages.clear()
-            if not messages and not self._has_messages.wait(wait_s):
-                return []
-        taken: list[RawMessage] = []
-        end = monotonic() + linger_s
-        while True:
-            while messages and len(taken) < most:
-                taken.append(messages.popleft())
-            if len(taken) >= most or monotonic() >= end:
-                break
-            self._has_messages.clear()
-            if not messages and not self._has_messages.wait(quiet_s):
-                break
-        self._has_room.set()
-        return taken
-
-
 class MqttDoor:
-    """One connection to the broker for one ingest worker; `client_id` names its persistent session."""
+    """One connection to the broker for one ingest worker; `client_id` names its persistent session.
+
+    Belongs to one thread; only `is_connected` may be asked from others.
+    """
 
     def __init__(
         self,
@@ -120,30 +82,31 @@ class MqttDoor:
         subscriptions: tuple[str, ...] = (SUBSCRIPTION,),
     ) -> None:
         self.address = address
-        self.inbox = Inbox()
+        self.is_connected = False
         self._clock = clock
         self._is_mqtt5 = is_mqtt5
         self._client_id = client_id
         self._subscriptions = subscriptions
         self._generation = 0
+        self._received: list[RawMessage] = []
         self._is_open = False
-        self._connected = threading.Event()
         self._refusal: str | None = None
+        self._retry_s = RECONNECT_FIRST_S
+        self._retry_at = 0.0
         self._client = self._build()
 
-    @property
-    def is_connected(self) -> bool:
-        return self._connected.is_set()
-
     def open(self, *, timeout_s: float = 10.0) -> None:
-        """Connects and subscribes; later losses of the connection are mended in the background."""
+        """Connects and subscribes; later losses of the connection are mended by `take`."""
         self._is_open = True
         try:
             self._connect()
         except (OSError, ValueError) as error:
             self._is_open = False
             raise BrokerUnreachable(f"MQTT broker {self.address.display} cannot be reached: {error}") from error
-        if not self._connected.wait(timeout_s):
+        deadline = monotonic() + timeout_s
+        while not self.is_connected and self._refusal is None and monotonic() < deadline:
+            self._turn(0.05, most=1)
+        if not self.is_connected:
             refusal = self._refusal or f"no answer within {timeout_s:g} s"
             self.close()
             raise BrokerUnreachable(f"MQTT broker {self.address.display}: {refusal}")
@@ -151,19 +114,95 @@ class MqttDoor:
     def close(self) -> None:
         self._is_open = False
         self._client.disconnect()
-        self._client.loop_stop()
-        self._connected.clear()
+        while self._client.want_write() and self._client.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            pass
+        self._client.loop_misc()
+        self.is_connected = False
+
+    def take(self, *, most: int, wait_s: float, linger_s: float, quiet_s: float) -> list[RawMessage]:
+        """Up to `most` messages: waits for the first, then lingers for more until none came for `quiet_s`."""
+        self._turn(wait_s, most=most)
+        end = monotonic() + linger_s
+        while 0 < (had := len(self._received)) < most and monotonic() < end:
+            self._turn(quiet_s, most=most)
+            if len(self._received) == had:
+                break
+        taken, self._received = self._received, []
+        return taken
+
+    def keep_alive(self) -> None:
+        """Answers the broker while the worker is busy with waiting, so that it does not give the connection up."""
+        self._client.loop_misc()
 
     def acknowledge(self, messages: Iterable[RawMessage]) -> None:
         """Tells the broker that these are safe. Those of an earlier connection come again and are told then."""
-        generation, ack = self._generation, self._client.ack
-        for message in messages:
-            receipt = message.receipt
-            if receipt is not None and receipt[0] == generation:
-                ack(receipt[1], receipt[2])
+        generation = self._generation
+        receipts = [
+            message.receipt for message in messages if message.receipt is not None and message.receipt[0] == generation
+        ]
+        connection = self._client.socket()
+        if not receipts or connection is None:
+            return
+        is_plain = isinstance(connection, socket.socket) and not isinstance(connection, ssl.SSLSocket)
+        if is_plain and not self._client.want_write() and all(qos == 1 for _, _, qos in receipts):
+            self._write_pubacks(connection, [mid for _, mid, _ in receipts])
+            return
+        for _, mid, qos in receipts:
+            self._client.ack(mid, qos)
 
     def publish(self, topic: str, payload: bytes, *, is_retained: bool) -> None:
         self._client.publish(topic, payload, qos=1, retain=is_retained)
+
+    def _write_pubacks(self, connection: Any, mids: list[int]) -> None:
+        """One write for a whole batch; packet by packet they would cost more than everything else we do."""
+        left = memoryview(b"".join([PUBACK + mid.to_bytes(2, "big") for mid in mids]))
+        deadline = monotonic() + KEEP_ALIVE_S
+        try:
+            while left and monotonic() < deadline:
+                _, writable, _ = select.select([], [connection], [], 1.0)
+                if writable:
+                    left = left[connection.send(left) :]
+        except OSError as error:
+            # What was not told is sent again by the broker, and known by then.
+            log.warning("acknowledgements could not be sent", reason=str(error))
+
+    def _turn(self, wait_s: float, *, most: int) -> None:
+        """Serves the connection once: reads what is there, up to `most` messages, writes what waits, keeps it alive."""
+        client = self._client
+        connection = client.socket()
+        if connection is None:
+            self._reconnect(wait_s)
+            return
+        is_pending = bool(getattr(connection, "pending", lambda: 0)())
+        try:
+            writing = [connection] if client.want_write() else []
+            readable, writable, _ = select.select([connection], writing, [], 0 if is_pending else wait_s)
+        except (OSError, ValueError):
+            readable, writable = [connection], []
+        if writable:
+            client.loop_write()
+        if readable or is_pending:
+            self._read(most)
+        client.loop_misc()
+
+    def _read(self, most: int) -> None:
+        received, loop_read = self._received, self._client.loop_read
+        while (had := len(received)) < most:
+            if loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or len(received) == had:
+                return
+
+    def _reconnect(self, wait_s: float) -> None:
+        left_s = self._retry_at - monotonic()
+        if left_s > 0:
+            # Nothing to read from; the pause is short, so that time goes on being told to the rules.
+            select.select([], [], [], min(left_s, wait_s))
+            return
+        try:
+            self._client.reconnect()
+        except OSError as error:
+            log.warning("broker cannot be reached", broker=self.address.display, reason=str(error))
+        self._retry_at = monotonic() + self._retry_s
+        self._retry_s = min(2 * self._retry_s, RECONNECT_LAST_S)
 
     def _build(self) -> paho.Client:
         client = paho.Client(
@@ -177,7 +216,6 @@ class MqttDoor:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.max_queued_messages_set(0)
-        client.reconnect_delay_set(1, 10)
         if self.address.username is not None:
             client.username_pw_set(self.address.username, self.address.password)
         if self.address.is_tls:
@@ -193,7 +231,6 @@ class MqttDoor:
             properties.ReceiveMaximum = RECEIVE_MAXIMUM
             options = {"clean_start": False, "properties": properties}
         self._client.connect(self.address.host, self.address.port, keepalive=KEEP_ALIVE_S, **options)
-        self._client.loop_start()
 
     def _on_connect(
         self, client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
@@ -203,14 +240,15 @@ class MqttDoor:
             log.warning("broker refused", broker=self.address.display, reason=str(reason))
             return
         self._generation += 1
+        self._retry_s = RECONNECT_FIRST_S
         client.subscribe([(subscription, 1) for subscription in self._subscriptions])
-        self._connected.set()
+        self.is_connected = True
         log.info("broker connected", broker=self.address.display)
 
     def _on_disconnect(
         self, _client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
-        self._connected.clear()
+        self.is_connected = False
         if self._is_open:
             log.warning("broker connection lost", broker=self.address.display, reason=str(reason))
 
@@ -220,8 +258,6 @@ class MqttDoor:
         except UnicodeDecodeError:
             topic = repr(message._topic)
         receipt = (self._generation, message.mid, message.qos) if message.qos else None
-        raw = RawMessage(topic, bytes(message.payload), self._clock(), bool(message.dup), bool(message.retain), receipt)
-        self.inbox.put(raw, is_open=self._still_open)
-
-    def _still_open(self) -> bool:
-        return self._is_open
+        self._received.append(
+            RawMessage(topic, bytes(message.payload), self._clock(), bool(message.dup), bool(message.retain), receipt)
+        )

@@ -7,7 +7,6 @@ they are read back from the outbox later. Either way a batch leaves the outbox o
 import threading
 from collections import deque
 from collections.abc import Sequence
-from time import perf_counter
 
 import numpy as np
 import structlog
@@ -23,7 +22,8 @@ from registry.database import Database
 HANDED_OVER_MAX = 128
 MERGED_MAX = 32
 MERGED_VALUES_MAX = 200_000
-FORGET_EVERY_WRITES = 500
+# Few large writes cost a fraction of many small ones; a reading is seen on a page this much later.
+GATHER_S = 0.2
 RETRY_FIRST_S = 0.5
 RETRY_LAST_S = 30.0
 
@@ -46,8 +46,7 @@ class StoreWriter:
         self._has_backlog = True
         self._wake = threading.Event()
         self._idle = threading.Condition(self._lock)
-        self._is_stopping = False
-        self._writes = 0
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
@@ -56,7 +55,7 @@ class StoreWriter:
 
     def stop(self) -> None:
         """Lets the write under way end; what is left stays in the outbox for the next start."""
-        self._is_stopping = True
+        self._stopping.set()
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -88,7 +87,7 @@ class StoreWriter:
 
     def _run(self) -> None:
         retry_s = RETRY_FIRST_S
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             batches = self._next()
             if not batches:
                 self._wake.wait(1.0)
@@ -97,6 +96,7 @@ class StoreWriter:
             try:
                 self._write(batches)
                 retry_s = RETRY_FIRST_S
+                self._wait(GATHER_S)
             except (StoreUnavailable, SQLAlchemyError) as error:
                 log.warning("telemetry store does not take readings; they wait in the outbox", reason=str(error))
                 backlog_gauge.set(1)
@@ -107,10 +107,7 @@ class StoreWriter:
                 retry_s = min(2 * retry_s, RETRY_LAST_S)
 
     def _wait(self, seconds: float) -> None:
-        end = perf_counter() + seconds
-        while not self._is_stopping and perf_counter() < end:
-            self._wake.clear()
-            self._wake.wait(max(0.0, min(0.2, end - perf_counter())))
+        self._stopping.wait(seconds)
 
     def _next(self) -> tuple[PendingBatch, ...]:
         with self._lock:
@@ -163,11 +160,6 @@ class StoreWriter:
             ledger.add_counts(session, {ledger.VALUES_STORED: values})
         with self._lock:
             self._writing = ()
-        self._writes += 1
-        if self._writes % FORGET_EVERY_WRITES == 0:
-            with self._database.reading() as session:
-                waiting = outbox.batch_ids(session)
-            self._store.forget_batches(keep=waiting)
 
 
 def merge_blocks(blocks: Sequence[ReadingBlock]) -> list[ReadingBlock]:

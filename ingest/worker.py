@@ -14,14 +14,14 @@ from ingest.store_writer import StoreWriter
 
 BATCH_MESSAGES = 1_000
 LINGER_S = 0.025
-QUIET_S = 0.004
+QUIET_S = 0.001
 WAIT_S = 0.1
 TICK_MS = 1_000
 TELL_MS = 200
 
 log = structlog.get_logger(__name__)
 
-inbox_gauge = Gauge("liandong_inbox_messages", "Messages received from the broker and not yet taken")
+connected_gauge = Gauge("liandong_broker_connected", "1 while connected to the broker")
 
 
 class IngestWorker:
@@ -43,8 +43,9 @@ class IngestWorker:
         self._alarm_topics = alarm_topics
         self._clock = clock
         self._stopping = stopping
+        self.taken_count = 0
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
-        inbox_gauge.set_function(lambda: len(door.inbox))
+        connected_gauge.set_function(lambda: float(door.is_connected))
 
     @property
     def is_connected(self) -> bool:
@@ -74,9 +75,10 @@ class IngestWorker:
         ticked_ms = told_ms = 0
         try:
             while not self._stopping.is_set():
-                messages = self._door.inbox.take(most=BATCH_MESSAGES, wait_s=WAIT_S, linger_s=LINGER_S, quiet_s=QUIET_S)
+                messages = self._door.take(most=BATCH_MESSAGES, wait_s=WAIT_S, linger_s=LINGER_S, quiet_s=QUIET_S)
                 if messages:
                     self._pipeline.process(messages)
+                    self.taken_count += len(messages)
                 now_ms = self._clock()
                 if not 0 <= now_ms - ticked_ms < TICK_MS:
                     self._pipeline.tick()

@@ -29,7 +29,7 @@ from api.settings import Settings
 from ingest import ledger
 from ingest.mqtt import MqttDoor
 from ingest.wire import SUBSCRIPTION, RawMessage
-from registry.database import Database
+from ingest.worker import IngestWorker
 from simulators.load import Load, publish_load
 
 VALUES_PER_MESSAGE = 6
@@ -55,15 +55,15 @@ def ingest_as_json(*, messages: int, qos: int, store: StoreChoice, units: int) -
         bare_per_s = _bare_rate(broker_url, load)
         database = stack.enter_context(opened_database(settings))
         telemetry = stack.enter_context(opened_store(settings))
-        with running_ingest(settings, database, telemetry, broker_url=broker_url, limits=Limits()) as _worker:
-            _publish_and_wait(broker_url, Load(messages=2 * units, units=units, qos=qos), database)
+        with running_ingest(settings, database, telemetry, broker_url=broker_url, limits=Limits()) as worker:
+            _publish_and_wait(broker_url, Load(messages=2 * units, units=units, qos=qos), worker)
             before_cpu_s = process_time()
-            taken_s = _publish_and_wait(broker_url, load, database)
+            taken_s = _publish_and_wait(broker_url, load, worker)
             cpu_s = process_time() - before_cpu_s
             per_s = messages / taken_s
             paced = Load(messages=int(per_s / 2 * LATENCY_S), units=units, qos=qos, rate_per_s=per_s / 2)
             with _measured_latency() as latency_ms:
-                _publish_and_wait(broker_url, paced, database)
+                _publish_and_wait(broker_url, paced, worker)
             with database.reading() as session:
                 balances = ledger.read_ledger(session).balances
         result = {
@@ -111,29 +111,24 @@ def _publish(broker_url: str, load: Load) -> None:
     publish_load(broker_url, load, clock_ms=now_ms, monotonic_s=monotonic, client_id=f"load-{secrets.token_hex(4)}")
 
 
-def _publish_and_wait(broker_url: str, load: Load, database: Database) -> float:
+def _publish_and_wait(broker_url: str, load: Load, worker: IngestWorker) -> float:
     """Seconds from the first message taken to the last one safe."""
-    start = _received(database)
+    start = worker.taken_count
     publisher = _in_process(_publish, broker_url, load)
     deadline = monotonic() + LIMIT_S
     began: float | None = None
     while True:
-        taken = _received(database) - start
+        taken = worker.taken_count - start
         if taken and began is None:
             began = monotonic()
         if taken >= load.messages:
             break
         if monotonic() > deadline:
             raise BenchFailed(f"only {taken} of {load.messages} messages were taken within {LIMIT_S:g} s")
-        threading.Event().wait(0.02)
+        threading.Event().wait(0.01)
     ended = monotonic()
     publisher.join()
     return ended - (began or ended)
-
-
-def _received(database: Database) -> int:
-    with database.reading() as session:
-        return ledger.read_ledger(session).received
 
 
 def _bare_rate(broker_url: str, load: Load) -> float:
