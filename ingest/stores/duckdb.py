@@ -17,6 +17,7 @@ from threading import Lock
 
 import duckdb
 import numpy as np
+import structlog
 
 from ingest.stores.contract import Point, StoreError, StoreInUse, StoreRefused, StoreUnavailable
 from ingest.stores.series import NEVER_MS, Cells, SeriesIndex, SeriesNumbers
@@ -44,6 +45,9 @@ NO_CELLS = Cells(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0))
 HISTORY_SPANS_MS = (3_600_000, 8 * 3_600_000, 64 * 3_600_000, 512 * 3_600_000, np.iinfo(np.int64).max)
 
 
+log = structlog.get_logger(__name__)
+
+
 class DuckDBStore:
     """`path` is the file; `memory_limit_mb` bounds DuckDB's own buffers, `threads` its workers.
 
@@ -55,7 +59,7 @@ class DuckDBStore:
         self, path: Path, *, memory_limit_mb: int = 128, threads: int = 2, settle_values: int = 1_000_000
     ) -> None:
         self._path = path
-        self._settle_values = settle_values
+        self._settle_values = self._settle_at = settle_values
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_limit_mb}MB",
             "threads": threads,
@@ -120,25 +124,33 @@ class DuckDBStore:
         """A cursor of its own for each question: a connection serves one thread at a time."""
         root = self._root
         if root is None:
-            raise StoreUnavailable(str(self._path), "not open")
+            with self._writing:
+                root = self._opened()
         with self._told(), root.cursor() as cursor:
             yield cursor
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        """The connection, opened again after an error. To be called by the holder of `_writing`."""
+        if self._root is None and self._must_reopen:
+            self._open()
+        if self._root is None:
+            raise StoreUnavailable(str(self._path), "not open")
+        return self._root
 
     # Writing
 
     def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
         with self._writing:
-            if self._root is None and self._must_reopen:
-                self._open()
-            if self._root is None:
-                raise StoreUnavailable(str(self._path), "not open")
+            root = self._opened()
             try:
-                self._write(self._root, batch_id, blocks)
+                self._write(root, batch_id, blocks)
             except duckdb.Error as error:
                 # Whether the batch was committed is in the file; what memory believes is not to be trusted now.
                 self._must_reopen = True
                 self._let_go()
                 raise StoreUnavailable(str(self._path), _first_line(str(error))) from error
+            if self._arrived_count >= self._settle_at:
+                self._try_to_settle(root)
 
     def _write(self, root: duckdb.DuckDBPyConnection, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
         for block in blocks:
@@ -162,8 +174,6 @@ class DuckDBStore:
         root.commit()
         self._index.note(cells)
         self._arrived_count += len(cells)
-        if self._arrived_count >= self._settle_values:
-            self._settle(root)
 
     def _cells(self, blocks: Sequence[ReadingBlock]) -> Cells:
         """The reported values of the blocks, in their order; series -1 where it is heard for the first time."""
@@ -211,6 +221,17 @@ class DuckDBStore:
         ).fetchnumpy()["position"]
         is_stored[found] = True
         return is_stored
+
+    def _try_to_settle(self, root: duckdb.DuckDBPyConnection) -> None:
+        """Sort what arrived. Sorting only makes questions faster: when it fails, the batch is kept all the same."""
+        try:
+            self._settle(root)
+            self._settle_at = self._settle_values
+        except duckdb.Error as error:
+            log.warning("telemetry could not be sorted", store=str(self._path), reason=_first_line(str(error)))
+            self._settle_at = self._arrived_count + self._settle_values
+            self._must_reopen = True
+            self._let_go()
 
     def _settle(self, root: duckdb.DuckDBPyConnection) -> None:
         """Move what arrived to its sorted place."""
@@ -299,10 +320,10 @@ class DuckDBStore:
             return _count(cursor, "reading")
 
     def check(self) -> str:
+        if self._root is None and not self._path.exists():
+            return f"DuckDB {duckdb.__version__}, {self._path}, not there yet"
         self.prepare()
-        with self._reader() as cursor:
-            row = cursor.execute("SELECT version()").fetchone()
-        return f"DuckDB {row[0] if row else '?'}, {self._path}, {self.count_values():,} values"
+        return f"DuckDB {duckdb.__version__}, {self._path}, {self.count_values():,} values"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -100,6 +100,8 @@ class InfluxStore:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """The client's errors, in the words of the contract."""
+        if self._client.api_client is None:
+            raise StoreUnavailable(self._name, "not open")
         try:
             yield
         except InfluxDBError as error:

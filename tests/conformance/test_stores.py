@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.stores.contract import Point, StoreRefused, TelemetryStore
+from ingest.stores.contract import Point, StoreRefused, StoreUnavailable, TelemetryStore
 from ingest.stores.duckdb import DuckDBStore
 from ingest.stores.influx import InfluxAddress, InfluxStore
 from models.equipment import Kind
@@ -457,7 +457,11 @@ def test_check_names_engine_and_place_in_one_line(store: TelemetryStore) -> None
     assert "\n" not in line
 
 
-def test_closing_twice_changes_nothing(new_store: NewStore) -> None:
-    store = new_store()
+def test_a_closed_store_is_unavailable_and_may_be_closed_again(new_store: NewStore) -> None:
+    store, unit = new_store(), new_unit()
     store.close()
     store.close()
+    with pytest.raises(StoreUnavailable, match="not open"):
+        write(store, readings(unit, {"level_m": [1.0]}, [T0]))
+    with pytest.raises(StoreUnavailable, match="not open"):
+        store.count_values()

@@ -120,6 +120,11 @@ def test_check_tells_that_another_process_holds_the_file(path: Path) -> None:
         DuckDBStore(path).check()
 
 
+def test_check_creates_nothing(path: Path) -> None:
+    assert DuckDBStore(path).check().endswith("not there yet")
+    assert not path.parent.exists()
+
+
 def test_a_place_that_cannot_hold_a_file_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "var").write_text("a file where the data directory should be")
     with pytest.raises(StoreUnavailable) as told:
@@ -191,7 +196,7 @@ def write(batch):
 
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), hard))
-refusals, batch = 0, 0
+refusals, readable, batch = 0, 0, 0
 while refusals < 3 and batch < 2000:
     try:
         write(batch)
@@ -199,10 +204,14 @@ while refusals < 3 and batch < 2000:
     except StoreUnavailable as error:
         refusals += 1
         reason = str(error)
+        readable += store.count_values() in {batch * 3000, (batch + 1) * 3000}
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 for batch in range(batch, batch + 20):
     write(batch)
-print(json.dumps({"refusals": refusals, "batches": batch + 1, "values": store.count_values(), "reason": reason}))
+values = store.count_values()
+print(json.dumps(
+    {"refusals": refusals, "readable": readable, "batches": batch + 1, "values": values, "reason": reason}
+), file=sys.stderr)
 """
 
 
@@ -217,8 +226,8 @@ def test_a_full_disk_is_told_and_writing_goes_on_when_there_is_room(path: Path, 
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    assert result["refusals"] == 3
+    result = json.loads(done.stderr.splitlines()[-1])
+    assert (result["refusals"], result["readable"]) == (3, 3)
     assert "\n" not in result["reason"]
     assert result["values"] == result["batches"] * 3000
     with opened(path) as store:

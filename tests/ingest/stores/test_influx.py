@@ -1,7 +1,6 @@
 """What only the InfluxDB store promises: its address, its patience, and which errors are worth trying again."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from ingest.stores.contract import StoreRefused, StoreUnavailable
 from ingest.stores.influx import InfluxAddress, InfluxStore, open_influx, parse_influx_url
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
+from tests.servers.influx import Influx
 
 ROOT = Path(__file__).parents[3]
 T0 = 1_700_000_000_000
@@ -80,37 +80,6 @@ def test_settings_that_cannot_work_are_told_in_one_line() -> None:
 def store_at(port: int, *, timeout_s: float = 0.3) -> InfluxStore:
     address = InfluxAddress(f"http://127.0.0.1:{port}", "org", "bucket")
     return InfluxStore(address, "token", write_timeout_s=timeout_s, query_timeout_s=timeout_s)
-
-
-def assert_every_method_finds_it_unavailable(store: InfluxStore, *, within_s: float) -> None:
-    for call in (
-        lambda: store.write("batch-1", [rows([T0])]),
-        store.prepare,
-        store.check,
-        store.newest_ms,
-        store.count_values,
-        lambda: store.existing(rows([T0])),
-        lambda: store.latest([UNIT]),
-        lambda: store.metrics_of(UNIT),
-        lambda: store.history(UNIT, end_ms=T0, rows=5),
-        lambda: store.points(UNIT, "level_m", start_ms=T0, end_ms=T0 + 1, step_ms=1),
-    ):
-        started_s = time.monotonic()
-        with pytest.raises(StoreUnavailable) as told:
-            call()
-        assert time.monotonic() - started_s < within_s
-        assert "\n" not in str(told.value)
-
-
-def test_nobody_listening_is_unavailable_at_once() -> None:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
-        assert_every_method_finds_it_unavailable(store_at(reserved.getsockname()[1]), within_s=1)
-
-
-def test_a_server_that_never_answers_is_unavailable_after_the_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
-        assert_every_method_finds_it_unavailable(store_at(silent.getsockname()[1]), within_s=2)
 
 
 @contextmanager
@@ -211,17 +180,72 @@ def test_the_client_library_is_loaded_only_by_its_own_module() -> None:
     assert done.stdout == "False\n"
 
 
+def store_on(influx: Influx, *, timeout_s: float = 10) -> InfluxStore:
+    """A store on a bucket of its own on the real engine."""
+    address = InfluxAddress(influx.url, influx.org, f"{influx.bucket}-{uuid4().hex}")
+    return InfluxStore(address, influx.token, write_timeout_s=timeout_s, query_timeout_s=timeout_s)
+
+
 @pytest.fixture
-def real(influx: Any) -> Iterator[InfluxStore]:
-    """A store on a bucket of its own on the real engine, prepared."""
-    store = InfluxStore(InfluxAddress(influx.url, influx.org, f"{influx.bucket}-{uuid4().hex}"), influx.token)
+def real(influx: Influx) -> Iterator[InfluxStore]:
+    store = store_on(influx)
     store.prepare()
     yield store
     store.close()
 
 
-def test_a_missing_bucket_is_unavailable(influx: Any) -> None:
-    store = InfluxStore(InfluxAddress(influx.url, influx.org, f"missing-{uuid4().hex}"), influx.token)
+def assert_every_method_finds_it_unavailable(store: InfluxStore, *, within_s: float) -> None:
+    for call in (
+        lambda: store.write("batch-1", [rows([T0])]),
+        store.prepare,
+        store.check,
+        store.newest_ms,
+        store.count_values,
+        lambda: store.existing(rows([T0])),
+        lambda: store.latest([UNIT]),
+        lambda: store.metrics_of(UNIT),
+        lambda: store.history(UNIT, end_ms=T0, rows=5),
+        lambda: store.points(UNIT, "level_m", start_ms=T0, end_ms=T0 + 1, step_ms=1),
+    ):
+        started_s = time.monotonic()
+        with pytest.raises(StoreUnavailable) as told:
+            call()
+        assert time.monotonic() - started_s < within_s
+        assert "\n" not in str(told.value)
+
+
+def test_nobody_listening_is_unavailable_at_once(influx: Influx) -> None:
+    with influx.unreachable():
+        assert_every_method_finds_it_unavailable(store_on(influx, timeout_s=30), within_s=1)
+
+
+def test_a_server_that_hangs_is_unavailable_after_the_timeout(influx: Influx) -> None:
+    with influx.hanging():
+        assert_every_method_finds_it_unavailable(store_on(influx, timeout_s=0.2), within_s=1)
+
+
+@pytest.mark.parametrize("fault", ["unreachable", "hanging", "refusing", "losing_answers"])
+def test_what_failed_is_kept_once_when_it_is_written_again(influx: Influx, fault: str) -> None:
+    store = store_on(influx, timeout_s=0.5)
+    store.prepare()
+    store.write("batch-1", [rows([T0])])
+    with getattr(influx, fault)():
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                store.write("batch-2", [rows([T0 + 1, T0 + 2])])
+    store.write("batch-2", [rows([T0 + 1, T0 + 2])])
+    assert store.count_values() == 3
+    store.close()
+
+
+def test_a_wrong_token_is_unavailable(influx: Influx) -> None:
+    address = InfluxAddress(influx.url, influx.org, influx.bucket)
+    with pytest.raises(StoreUnavailable, match="status 401"):
+        InfluxStore(address, "wrong").write("batch-1", [rows([T0])])
+
+
+def test_a_missing_bucket_is_unavailable(influx: Influx) -> None:
+    store = store_on(influx)
     with pytest.raises(StoreUnavailable):
         store.write("batch-1", [rows([T0])])
     with pytest.raises(StoreUnavailable):
@@ -240,7 +264,7 @@ def test_a_large_batch_takes_several_requests_and_is_kept_whole(real: InfluxStor
 
 
 def test_a_foreign_field_of_another_type_refuses_what_conflicts_and_keeps_the_rest(
-    real: InfluxStore, influx: Any
+    real: InfluxStore, influx: Influx
 ) -> None:
     line = f"pump,site={UNIT.site},unit={UNIT.unit} level_m=1i {T0}"
     request = urllib.request.Request(
