@@ -36,7 +36,13 @@ class Signal:
 class AnomalyBank(Protocol):
     """What the watch needs of the detectors."""
 
+    fit_rows: int
+
     def observe(self, block: ReadingBlock) -> list[VerdictChange]: ...
+
+    def restore(self, block: ReadingBlock) -> None: ...
+
+    def standing(self) -> list[UnitKey]: ...
 
 
 class Watch:
@@ -46,7 +52,7 @@ class Watch:
         limits = limits or Limits()
         table = condition_table(limits)
         self._kinds = {kind: _KindWatch(kind, table[kind], limits) for kind in Kind}
-        self._banks = dict(banks or {})
+        self.banks = dict(banks or {})
 
     def observe(
         self,
@@ -63,8 +69,8 @@ class Watch:
         signals: list[Signal] = []
         for block in blocks:
             signals += self._kinds[block.kind].observe_values(block, received_ms=received_ms)
-            if block.kind in self._banks:
-                for change in self._banks[block.kind].observe(block):
+            if block.kind in self.banks:
+                for change in self.banks[block.kind].observe(block):
                     signals += self._verdict(change, received_ms=received_ms)
         for event in events:
             signals += self._kinds[event.unit.kind].observe_event(event, received_ms=received_ms)
@@ -98,6 +104,10 @@ class Watch:
         for unit, code in active:
             self._kinds[unit.kind].restore_active(unit, code)
 
+    def end_anomaly(self, unit: UnitKey, *, ts_ms: int, received_ms: int) -> list[Signal]:
+        """The verdict on a unit no longer stands, though its detector did not say so itself."""
+        return self._kinds[unit.kind].observe_flag(unit, ANOMALY, value=0.0, ts_ms=ts_ms, received_ms=received_ms)
+
     def _verdict(self, change: VerdictChange, *, received_ms: int) -> list[Signal]:
         evidence = {
             "since_ms": change.since_ms,
@@ -105,6 +115,8 @@ class Watch:
             "threshold": round(change.threshold, 4),
             "contributions": [[channel, round(share, 4)] for channel, share in change.contributions[:5]],
         }
+        if change.is_rebaselined:
+            evidence["is_rebaselined"] = True
         return self._kinds[change.unit.kind].observe_flag(
             change.unit,
             ANOMALY,

@@ -147,6 +147,11 @@ def running_ingest(
         # The embedded broker speaks 3.1.1 only.
         is_mqtt5=not settings.has_embedded_broker,
     )
+
+    def pause(seconds: float) -> bool:
+        door.keep_alive()
+        return not stopping.wait(seconds)
+
     pipeline = Pipeline(
         database=database,
         store=store,
@@ -155,7 +160,7 @@ def running_ingest(
         door=door,
         clock=now_ms,
         draw_batch_id=lambda: secrets.token_hex(16),
-        pause=lambda seconds: not stopping.wait(seconds),
+        pause=pause,
         registers_unknown_sites=settings.registers_unknown_sites,
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))

@@ -5,9 +5,9 @@ One transaction a batch holds its alarms, tickets, events, quarantined messages,
 store may be slow or down without anybody having to wait for it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import structlog
@@ -25,6 +25,7 @@ from ingest.errors import Reason
 from ingest.event_log import EventKey
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
+from ingest.recollection import open_since, recollect
 from ingest.store_writer import StoreWriter
 from ingest.stores.contract import StoreUnavailable, TelemetryStore
 from ingest.watermark import NEVER_MS, Watermark
@@ -115,23 +116,39 @@ class Pipeline:
         """Takes up where the last process ended: known times, unit states, alarms that are active."""
         now_ms = self._clock()
         units = self._directory.load()
-        self._watermark.load(self._store.newest_ms())
+        newest = self._store.newest_ms()
+        self._watermark.load(newest)
         for block in self._writer.pending_blocks():
             self._watermark.advance(block)
         with self._database.reading() as session:
             states = connection_states(session)
+            active = [alarm for alarm in open_alarms(session) if alarm.is_active]
             self._is_online = {state.unit_id: (state.is_online, state.status_ms) for state in states}
             self._watch.restore(
                 latest=self._store.latest(units),
                 events=event_log.still_on(session),
                 statuses=[StatusChange(state.unit, state.status_ms, state.is_online) for state in states],
-                active=[
-                    (alarm.unit.unit_key, alarm.condition)
-                    for alarm in open_alarms(session)
-                    if alarm.is_active and alarm.condition != ANOMALY
-                ],
+                active=[(alarm.unit.unit_key, alarm.condition) for alarm in active],
                 now_ms=now_ms,
             )
+        self._recollect(
+            {alarm.unit.unit_key: alarm.evidence for alarm in active if alarm.condition == ANOMALY},
+            _newest_by_unit(newest),
+            now_ms=now_ms,
+        )
+
+    def _recollect(
+        self, anomalous: dict[UnitKey, dict[str, Any]], newest_ms: dict[UnitKey, int], *, now_ms: int
+    ) -> None:
+        """The detectors learn again; an anomaly that ended while nobody watched has returned."""
+        since_ms = open_since(anomalous)
+        for unit in newest_ms:
+            bank = self._watch.banks.get(unit.kind)
+            if bank is not None:
+                recollect(bank, self._store, unit=unit, alarm_since_ms=since_ms.get(unit), fit_rows=bank.fit_rows)
+        standing = {unit for bank in self._watch.banks.values() for unit in bank.standing()}
+        for unit in anomalous.keys() - standing:
+            self._carried += self._watch.end_anomaly(unit, ts_ms=newest_ms.get(unit, now_ms), received_ms=now_ms)
 
     # One batch.
 
@@ -401,6 +418,13 @@ def _may_pass(error: SQLAlchemyError) -> bool:
 
 def _one_line(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+
+
+def _newest_by_unit(newest_ms: Mapping[tuple[UnitKey, str], int]) -> dict[UnitKey, int]:
+    by_unit: dict[UnitKey, int] = {}
+    for (unit, _metric), ts_ms in newest_ms.items():
+        by_unit[unit] = max(ts_ms, by_unit.get(unit, ts_ms))
+    return by_unit
 
 
 def _units_by_message(
