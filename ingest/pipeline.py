@@ -23,6 +23,7 @@ from ingest import event_log, ledger, outbox, quarantine, unknown_metric
 from ingest.directory import UnitDirectory
 from ingest.errors import Reason
 from ingest.event_log import EventKey
+from ingest.novelty import found_in, repeated_in_block
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
 from ingest.recollection import open_since, recollect
@@ -237,7 +238,7 @@ class Pipeline:
         if not len(block):
             return
         told = ~np.isnan(block.values)
-        repeated = _repeated_in_block(block, told)
+        repeated = repeated_in_block(block, told)
         is_newer = self._watermark.is_new(block)
         older = told & ~is_newer & ~repeated
         if older.any():
@@ -260,7 +261,7 @@ class Pipeline:
     def _stored_already(self, block: ReadingBlock, asked: Bools) -> Bools:
         values: Floats = np.where(asked, block.values, np.nan)
         asked_block = ReadingBlock(block.kind, block.metrics, block.units, block.unit_index, block.ts_ms, values)
-        known = _found_in(asked_block, self._writer.pending_blocks())
+        known = found_in(asked_block, self._writer.pending_blocks())
         try:
             known |= self._store.existing(asked_block)
         except StoreUnavailable as error:
@@ -439,42 +440,3 @@ def _units_by_message(
         yield number, event.unit
     for number, status in statuses:
         yield number, status.unit
-
-
-def _repeated_in_block(block: ReadingBlock, told: Bools) -> Bools:
-    """Cells whose unit, metric and time stood in an earlier row of the same block already."""
-    repeated = np.zeros(told.shape, dtype=bool)
-    order = np.lexsort((np.arange(len(block)), block.ts_ms, block.unit_index))
-    unit, ts_ms = block.unit_index[order], block.ts_ms[order]
-    same = np.flatnonzero((unit[1:] == unit[:-1]) & (ts_ms[1:] == ts_ms[:-1])) + 1
-    seen: Bools | None = None
-    last = -1
-    for place in same.tolist():
-        if seen is None or place != last + 1:
-            seen = told[order[place - 1]].copy()
-        row = int(order[place])
-        repeated[row] = told[row] & seen
-        seen |= told[row]
-        last = place
-    return repeated
-
-
-def _found_in(asked: ReadingBlock, blocks: Sequence[ReadingBlock]) -> Bools:
-    """Which cells of `asked` stand in one of the blocks."""
-    found = np.zeros(asked.values.shape, dtype=bool)
-    rows_of: dict[tuple[UnitKey, int], list[int]] = {}
-    for row, (index, ts_ms) in enumerate(zip(asked.unit_index.tolist(), asked.ts_ms.tolist(), strict=True)):
-        rows_of.setdefault((asked.units[index], ts_ms), []).append(row)
-    times = np.unique(asked.ts_ms)
-    for block in blocks:
-        if block.kind is not asked.kind:
-            continue
-        shared = [
-            (asked.metrics.index(name), place) for place, name in enumerate(block.metrics) if name in asked.metrics
-        ]
-        for row in np.flatnonzero(np.isin(block.ts_ms, times)).tolist():
-            unit = block.units[int(block.unit_index[row])]
-            for target in rows_of.get((unit, int(block.ts_ms[row])), ()):
-                for column, place in shared:
-                    found[target, column] |= not np.isnan(block.values[row, place])
-    return found

@@ -1,0 +1,108 @@
+"""What a condition is: one row of the table, with what raises it, what clears it, and what it means to people.
+
+A predicate takes the state of the units in question and answers for each of them; an unknown value (NaN) makes every
+comparison false, so what is not known never raises. Columns of the state are the metrics of the kind, its event codes
+as `event:{code}` (1 while on), and the derived quantities of `alerts.derived`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from alerts.severity import Severity
+from alerts.ticket import TicketKind
+from models.equipment import EVENT_TITLES, Kind
+from models.reading import Bools, Floats
+
+ANOMALY = "anomaly"
+
+
+class UnitStates(Protocol):
+    """Known values of some units, by column; NaN where unknown."""
+
+    def __getitem__(self, column: str, /) -> Floats: ...
+
+
+Predicate = Callable[[UnitStates], Bools]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A row of the table.
+
+    `case` joins conditions of one matter in one ticket. `on_delay_s` is how long it must hold before it is raised,
+    `off_delay_s` how long it must be gone before it has returned, `reuse_s` how soon after its return a new occurrence
+    still belongs to the same alarm. `is_silent_in_service`: not raised while a lift is inspected or in fire service.
+    """
+
+    code: str
+    kind: Kind
+    title: str
+    severity: Severity
+    case: str
+    advice: str
+    raise_when: Predicate
+    clear_when: Predicate | None = None
+    columns: tuple[str, ...] = ()
+    event: str | None = None
+    ticket_kind: TicketKind = TicketKind.FAULT
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
+    reuse_s: float = 600.0
+    is_silent_in_service: bool = False
+    may_be_shelved: bool = True
+
+    @property
+    def opens_ticket(self) -> bool:
+        return self.severity is not Severity.ADVISORY
+
+    @property
+    def watches_values(self) -> bool:
+        """Whether readings can change it; else only events do."""
+        return bool(self.columns)
+
+
+def is_on(code: str) -> Predicate:
+    return lambda s: s[f"event:{code}"] == 1
+
+
+def event_condition(kind: Kind, code: str, severity: Severity, case: str, advice: str, **options: object) -> Condition:
+    return Condition(
+        code=code,
+        kind=kind,
+        title=EVENT_TITLES[kind][code],
+        severity=severity,
+        case=case,
+        advice=advice,
+        raise_when=is_on(code),
+        event=code,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def offline_condition(kind: Kind, severity: Severity) -> Condition:
+    return Condition(
+        code="offline",
+        kind=kind,
+        title="Unit is offline",
+        severity=severity,
+        case="connection",
+        advice="Its state is unknown, not healthy: check gateway, power and network, and look at the unit.",
+        raise_when=lambda s: s["event:online"] == 0,
+        event="online",
+        on_delay_s=30.0,
+    )
+
+
+def anomaly_condition(kind: Kind) -> Condition:
+    return Condition(
+        code=ANOMALY,
+        kind=kind,
+        title="Behaves unlike before",
+        severity=Severity.MINOR,
+        case=ANOMALY,
+        advice="Look at the sensors that differ most, and at the machine; this is a hint, not a proof.",
+        raise_when=is_on(ANOMALY),
+        event=ANOMALY,
+        reuse_s=3600.0,
+    )
