@@ -1,6 +1,7 @@
 """People, the roles they hold, and their passwords."""
 
 import re
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,8 +18,6 @@ MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 1024
 
 _hasher = PasswordHasher()
-# Verified when the name is unknown, so that the answer takes as long as for a known one.
-_DECOY_HASH = _hasher.hash("no person has this password")
 
 
 class Person(Table):
@@ -101,13 +100,20 @@ def set_language(session: Session, person_id: int, language: str) -> None:
     session.get_one(Person, person_id).language = language
 
 
+@cache
+def _decoy_hash() -> str:
+    """Verified when the name is unknown, so that the answer takes as long as for a known one."""
+    return _hasher.hash("no person has this password")
+
+
 def authenticate(session: Session, *, name: str, password: str) -> Person | None:
     """The active person of that name and password, else None; takes the same time either way."""
-    person = find_person(session, name)
-    stored = person.password_hash if person is not None else _DECOY_HASH
+    # What can be nobody's name is not asked for: PostgreSQL takes no NUL, and nothing takes half a character.
+    person = find_person(session, name) if NAME.fullmatch(name) else None
+    stored = person.password_hash if person is not None else _decoy_hash()
     try:
         _hasher.verify(stored, password[: MAX_PASSWORD_LENGTH + 1])
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return None
     if person is None or not person.is_active:
         return None
