@@ -72,8 +72,6 @@ class DuckDBStore:
         self._index = SeriesIndex()
         self._arrived_count = 0
 
-    # Opening and closing
-
     def prepare(self) -> None:
         with self._writing:
             if self._root is None:
@@ -136,8 +134,6 @@ class DuckDBStore:
         if self._root is None:
             raise StoreUnavailable(str(self._path), "not open")
         return self._root
-
-    # Writing
 
     def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
         with self._writing:
@@ -241,8 +237,6 @@ class DuckDBStore:
         root.execute("DELETE FROM arrived")
         root.commit()
         self._arrived_count = 0
-
-    # Reading
 
     def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
         return self._index.newest_ms()

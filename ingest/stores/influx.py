@@ -115,8 +115,6 @@ class InfluxStore:
         reason = f"status {status}, {_one_line(error.message)}"
         return StoreRefused(self._name, reason) if refused else StoreUnavailable(self._name, reason)
 
-    # Opening and closing
-
     def prepare(self) -> None:
         """Create the bucket if it is not there (on InfluxDB 1, which serves tests and old sites, the database)."""
         version = self._version()
@@ -152,8 +150,6 @@ class InfluxStore:
         if self._client.api_client is not None:
             self._client.close()
 
-    # Writing
-
     def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
         for block in blocks:
             if np.isinf(block.values).any():
@@ -169,13 +165,11 @@ class InfluxStore:
                     _request_timeout=self._write_timeout_ms,
                 )
 
-    # Reading
-
-    def _ask(self, statements: Iterable[str]) -> list[list[Table]]:
+    def _ask(self, statements: Iterable[str], *, at_once: int = STATEMENTS_PER_QUERY) -> list[list[Table]]:
         """The tables of each InfluxQL statement; times in milliseconds."""
         waiting = list(statements)
         answers: list[list[Table]] = []
-        for start in range(0, len(waiting), STATEMENTS_PER_QUERY):
+        for start in range(0, len(waiting), at_once):
             with self._told():
                 answer, _, _ = self._client.api_client.call_api(
                     "/query",
@@ -184,7 +178,7 @@ class InfluxStore:
                     post_params=[
                         ("db", self.address.bucket),
                         ("epoch", "ms"),
-                        ("q", ";".join(waiting[start : start + STATEMENTS_PER_QUERY])),
+                        ("q", ";".join(waiting[start : start + at_once])),
                     ],
                     response_type="object",
                     _request_timeout=self._query_timeout_ms,
@@ -208,8 +202,9 @@ class InfluxStore:
         }
 
     def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
-        sought = [(kind, field) for kind, fields in self._fields().items() for field in fields]
-        return {(unit, metric): ts_ms for unit, metric, ts_ms, _ in self._newest([(*each, "") for each in sought])}
+        sought = [(kind, field, "") for kind, fields in self._fields().items() for field in fields]
+        # Each answer covers every unit there is, so each has the whole time-out to itself.
+        return {(unit, metric): ts_ms for unit, metric, ts_ms, _ in self._newest(sought, at_once=1)}
 
     def latest(self, units: Sequence[UnitKey]) -> dict[UnitKey, dict[str, tuple[int, float]]]:
         fields = self._fields() if units else {}
@@ -228,15 +223,18 @@ class InfluxStore:
                 found.setdefault(unit, {})[metric] = (ts_ms, value)
         return found
 
-    def _newest(self, sought: Sequence[tuple[Kind, str, str]]) -> Iterator[tuple[UnitKey, str, int, float]]:
+    def _newest(
+        self, sought: Sequence[tuple[Kind, str, str]], *, at_once: int = STATEMENTS_PER_QUERY
+    ) -> Iterator[tuple[UnitKey, str, int, float]]:
         """Unit, metric, time and value of the last point of each series, for (kind, field, condition).
 
         One statement for each field: `last` of several fields in one statement tells no times.
         """
-        answers = self._ask(
+        statements = (
             f'SELECT last({_quoted(field)}) FROM {_quoted(kind.value)} {condition} GROUP BY "site", "unit"'  # noqa: S608
             for kind, field, condition in sought
         )
+        answers = self._ask(statements, at_once=at_once)
         for (kind, field, _), tables in zip(sought, answers, strict=True):
             for table in tables:
                 unit = UnitKey(from_influx_name(table.tags["site"]), kind, from_influx_name(table.tags["unit"]))
