@@ -15,7 +15,7 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.errors import AlertsError
-from api.commands import administration, bench, demo, quarantine, score
+from api.commands import administration, bench, bench_service, demo, quarantine, score
 from api.processes import StartRefused, configure_logs, run_ingest, run_serve, run_up
 from api.settings import Settings
 from ingest.broker import BrokerRefused
@@ -27,6 +27,7 @@ from registry.role import Role
 from simulators import replay as replaying
 from simulators import run as simulating
 from simulators.errors import SimulatorError
+from simulators.load import LoadRefused
 
 app = typer.Typer(
     name="liandong",
@@ -48,6 +49,8 @@ KNOWN_FAILURES = (
     AlertsError,
     BrokerRefused,
     BrokerUnreachable,
+    LoadRefused,
+    bench.BenchFailed,
     RegistryError,
     SimulatorError,
     StartRefused,
@@ -266,7 +269,7 @@ def users_list_command(data_dir: DataDir = None) -> None:
     """Lists people with their roles."""
     table = Table("name", "roles", "active")
     for person in administration.list_users(_settings(data_dir=data_dir)):
-        roles = ", ".join(f"{grant.role.value}@{grant.site or '*'}" for grant in person.grants)
+        roles = ", ".join(f"{grant.role.value}@{grant.site or '*'}" for grant in person.as_actor().grants)
         table.add_row(person.name, roles, "yes" if person.is_active else "no")
     Console().print(table)
 
@@ -308,6 +311,26 @@ def bench_ingest_command(
 ) -> None:
     """Measures the whole line, and in the same run a bare subscriber that only counts and acknowledges."""
     typer.echo(bench.ingest_as_json(messages=messages, qos=qos, store=store, units=units))
+
+
+@bench_app.command("tickets")
+def bench_tickets_command(
+    events: Annotated[int, typer.Option(min=10)] = 100,
+    rate: Annotated[float, typer.Option(min=1, help="Readings a second beside the events.")] = 2000.0,
+    units: Annotated[int, typer.Option(min=1)] = 1000,
+) -> None:
+    """Measures the time from an event published to its ticket in the API, under load."""
+    typer.echo(bench_service.tickets_as_json(events=events, rate_per_s=rate, units=units))
+
+
+@bench_app.command("memory")
+def bench_memory_command(
+    seconds: Annotated[float, typer.Option(min=20)] = 600.0,
+    rate: Annotated[float, typer.Option(min=1)] = 500.0,
+    units: Annotated[int, typer.Option(min=1)] = 1000,
+) -> None:
+    """Measures the memory of `liandong up` over time, under load."""
+    typer.echo(bench_service.memory_as_json(seconds=seconds, rate_per_s=rate, units=units))
 
 
 if __name__ == "__main__":

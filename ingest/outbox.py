@@ -103,9 +103,5 @@ def remove(session: Session, batch_ids: Sequence[str]) -> int:
     return sum(session.scalars(gone.execution_options(synchronize_session=False)))
 
 
-def batch_ids(session: Session) -> list[str]:
-    return list(session.scalars(select(OutboxBatch.batch_id)))
-
-
 def size_bytes(session: Session) -> int:
     return int(session.scalar(select(func.coalesce(func.sum(func.length(OutboxBatch.payload)), 0))) or 0)

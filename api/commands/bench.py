@@ -21,6 +21,7 @@ import numpy as np
 import paho.mqtt.client as paho
 import psutil
 from paho.mqtt.enums import CallbackAPIVersion
+from pydantic import SecretStr
 
 from alerts.limits import Limits
 from api.clock import now_ms
@@ -88,14 +89,9 @@ def ingest_as_json(*, messages: int, qos: int, store: StoreChoice, units: int) -
 
 
 def _settings(directory: Path, store: StoreChoice) -> Settings:
-    told = {
-        "data_dir": directory,
-        "mqtt_url": "embedded://127.0.0.1:0",
-        "database_url": "sqlite:",
-    }
+    settings = Settings(data_dir=directory, mqtt_url="embedded://127.0.0.1:0", database_url=SecretStr("sqlite:"))
     if store is StoreChoice.DUCKDB:
-        return Settings(telemetry_url="duckdb:", **told)
-    settings = Settings(**told)
+        return settings.model_copy(update={"telemetry_url": "duckdb:"})
     if not settings.telemetry_url.startswith("influxdb+"):
         raise BenchFailed("set LIANDONG_TELEMETRY_URL and LIANDONG_INFLUX_TOKEN to an InfluxDB that may be written to")
     return settings
@@ -188,7 +184,7 @@ def _measured_latency() -> Iterator[list[float]]:
         now = now_ms()
         latency_ms.extend(now - json.loads(message.payload)["ts"] for message in kept if "/bench/" in message.topic)
 
-    MqttDoor.acknowledge = timed  # type: ignore[method-assign]
+    MqttDoor.acknowledge = timed  # type: ignore[method-assign,assignment]
     try:
         yield latency_ms
     finally:
