@@ -1,6 +1,7 @@
 """The fixtures that all tests share. Servers start when the first test asks for them."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from ingest.broker import EmbeddedBroker
+from registry.database import Database
 from tests.left_out import HAS_FAILED, pytest_make_collect_report, pytest_runtest_makereport, pytest_terminal_summary
 from tests.network_guard import keep_to_this_machine
 from tests.servers.chromium import DESKTOP, PHONE, opened_page, running_chromium
@@ -72,6 +74,45 @@ def database_url(database_engine: str, request: pytest.FixtureRequest, tmp_path:
     server: Postgres = request.getfixturevalue("postgres")
     name = server.new_database()
     yield server.url_of(name)
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables and no rows, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "liandong.sqlite"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Postgres) -> str:
+    """The name of a database with all tables and no rows, to be used as a template."""
+    name = postgres.new_database()
+    _migrate(postgres.url_of(name))
+    return name
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    database.migrate()
+    database.close()
+
+
+@pytest.fixture
+def database(database_engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A new database with all tables and no rows; whoever asks for it runs on both engines."""
+    if database_engine == "sqlite":
+        copied = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "liandong.sqlite")
+        database = Database(f"sqlite:///{copied}")
+        yield database
+        database.close()
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.new_database(template=request.getfixturevalue("migrated_postgres"))
+    database = Database(server.url_of(name))
+    yield database
+    database.close()
     server.drop_database(name)
 
 

@@ -128,22 +128,7 @@ def test_units_are_listed_page_by_page_without_gap_or_repetition(database: Datab
     assert seen == [f"l{number}" for number in range(25)]
 
 
-@pytest.mark.parametrize(
-    ("search", "found"),
-    [
-        ("", ["lift-1", "lift-2", "pump-1"]),
-        ("lift", ["lift-1", "lift-2"]),
-        ("LIFT-2", ["lift-2"]),
-        ("north acme", ["lift-1"]),
-        ("acme", ["lift-1", "pump-1"]),
-        ("东楼", ["lift-2"]),
-        ("100%", []),
-        ("%", []),
-        ("_", []),
-        ("xiaohe pump", ["pump-1"]),
-    ],
-)
-def test_search_finds_every_word_in_what_names_a_unit(database: Database, search: str, found: list[str]) -> None:
+def test_search_finds_every_word_in_what_names_a_unit(database: Database) -> None:
     import_text(
         database,
         HEADER
@@ -151,8 +136,21 @@ def test_search_finds_every_word_in_what_names_a_unit(database: Database, search
         + "xiaohe,elevator,lift-2,,东楼,Other,,M\n"
         + "xiaohe,pump,pump-1,Sump,1,Acme,,M\n",
     )
+    wanted: dict[str, list[str]] = {
+        "": ["lift-1", "lift-2", "pump-1"],
+        "lift": ["lift-1", "lift-2"],
+        "LIFT-2": ["lift-2"],
+        "north acme": ["lift-1"],
+        "acme": ["lift-1", "pump-1"],
+        "东楼": ["lift-2"],
+        "100%": [],
+        "%": [],
+        "_": [],
+        "xiaohe pump": ["pump-1"],
+    }
     with database.reading() as session:
-        assert [unit.key for unit in list_units(session, search=search)] == found
+        found = {search: [unit.key for unit in list_units(session, search=search)] for search in wanted}
+    assert found == wanted
 
 
 def test_two_workers_that_meet_a_new_unit_register_it_once(database: Database) -> None:
