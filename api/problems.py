@@ -39,7 +39,7 @@ from api.errors import (
     WrongCredentials,
     WrongHost,
 )
-from ingest.stores.contract import StoreInUse, StoreUnavailable
+from ingest.stores.contract import StoreError, StoreInUse, StoreUnavailable
 from registry.errors import DatabaseUnavailable, UnknownSite, UnknownUnit
 from registry.errors import InvalidField as InvalidRegisterField
 
@@ -107,6 +107,12 @@ TABLE: Mapping[type[Exception], Row] = MappingProxyType(
             "Telemetry store not available",
             headers=lambda _: {"Retry-After": str(RETRY_SOON_S)},
             detail="the telemetry store does not answer; alarms and tickets work all the same",
+        ),
+        StoreError: Row(
+            _S.SERVICE_UNAVAILABLE,
+            "telemetry-unavailable",
+            "Telemetry store not available",
+            detail="the telemetry store does not do what it was asked",
         ),
         StoreInUse: Row(
             _S.SERVICE_UNAVAILABLE,

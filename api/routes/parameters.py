@@ -14,7 +14,8 @@ DEFAULT_ITEMS = 100
 Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 UnitPath = Annotated[str, Path(description="`{site}~{unit}`", max_length=129, examples=["xiaohe~b3-l1"])]
 Cursor = Annotated[
-    str | None, Query(pattern=r"^[0-9]{1,18}$", description="`next` of the page before; absent for the first page")
+    str | None,
+    Query(pattern=r"^[0-9]{0,18}$", description="`next` of the page before; absent or empty for the first page"),
 ]
 Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="items at most")]
 

@@ -14,7 +14,7 @@ from api.routes.parameters import DEFAULT_ITEMS, Cursor, Filter, Instant, Limit,
 from api.routes.presenting import unit_fields, unit_shape
 from api.routes.shapes import MetricShape, Page, ReadingsShape, SiteShape, UnitDetail, UnitShape
 from api.security import ApiActor, check_site
-from ingest.stores.contract import StoreUnavailable, TelemetryStore
+from ingest.stores.contract import StoreError, TelemetryStore
 from ingest.wire import MAX_METRIC_NAME_LENGTH
 from models.equipment import METRICS, Kind
 from models.reading import UnitKey
@@ -81,7 +81,7 @@ def show_unit(request: Request, actor: ApiActor, held: Held, unit: UnitPath) -> 
     is_available = True
     try:
         latest = held.store.latest([key]).get(key, {})
-    except StoreUnavailable:
+    except StoreError:
         is_available = False
     return UnitDetail(**fields, metrics=_metrics(key.kind, latest, zone), is_telemetry_available=is_available)
 

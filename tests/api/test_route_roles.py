@@ -1,0 +1,88 @@
+"""The table of roles × routes is total, and what it says is what happens."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount
+
+from api.route_roles import PUBLIC, ROUTE_ROLES
+from api.security import CSRF_HEADER
+from registry.role import Role
+from tests.api.kit import HERE, PUMP, World
+
+PAGE_OF_SIGN_IN = "/sign-in"
+
+
+def routes(world: World) -> Iterator[tuple[str, str]]:
+    for route in iter_route_contexts(world.app.routes):
+        if isinstance(route.original_route, Mount):
+            continue
+        assert route.path is not None
+        for method in route.methods or ():
+            if method != "HEAD":
+                yield method, route.path
+
+
+@pytest.fixture
+def places(world: World) -> dict[str, str]:
+    alarm_id = world.signal(PUMP, "dry_run")
+    return {
+        "unit": PUMP.path,
+        "alarm_id": str(alarm_id),
+        "ticket_id": str(world.ticket_of(alarm_id)),
+        "message_id": "1",
+    }
+
+
+def test_every_route_has_a_row_and_every_row_a_route(world: World) -> None:
+    assert set(routes(world)) == set(ROUTE_ROLES)
+
+
+def test_only_what_must_be_is_public() -> None:
+    public = {path for (_, path), access in ROUTE_ROLES.items() if access is PUBLIC}
+    assert {path for path in public if path.startswith("/api/")} == {"/api/v1/token"}
+
+
+def test_every_row_is_enforced_for_every_role_and_for_nobody(world: World, places: dict[str, str]) -> None:
+    # A closed feed ends its streams at once; otherwise the walk would stay in the first.
+    world.app.state.activity_feed.close()
+    people = {role: world.person((role, HERE)) for role in Role}
+    failures = []
+    for (method, template), access in ROUTE_ROLES.items():
+        path = template.format(**places)
+        is_page = not template.startswith("/api/")
+        if access is PUBLIC:
+            continue
+        answer = world.client.request(method, path)
+        refused = answer.status_code == 303 and answer.headers["location"].startswith(PAGE_OF_SIGN_IN)
+        if not (refused if is_page else answer.status_code == 401):
+            failures.append(f"nobody: {method} {template} gives {answer.status_code}")
+        for role, person_id in people.items():
+            headers = world.session_of(person_id) if is_page else world.bearer_of(person_id)
+            status = world.client.request(method, path, headers=headers).status_code
+            if status >= 500 or (status in (401, 403)) == (role in access):
+                failures.append(f"{role.value}: {method} {template} gives {status}")
+    assert failures == []
+
+
+def test_every_unsafe_route_refuses_a_session_without_its_token(world: World, places: dict[str, str]) -> None:
+    person_id = world.person((Role.ADMIN, None))
+    failures = []
+    for (method, template), access in ROUTE_ROLES.items():
+        if method == "GET" or access is PUBLIC:
+            continue
+        headers = world.session_of(person_id)
+        del headers[CSRF_HEADER]
+        status = world.client.request(method, template.format(**places), headers=headers).status_code
+        if status != 403:
+            failures.append(f"{method} {template} gives {status}")
+    assert failures == []
+
+
+def test_a_route_without_a_row_is_refused_to_everybody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {row: access for row, access in ROUTE_ROLES.items() if row != ("GET", "/api/v1/sites")}
+    monkeypatch.setattr("api.security.ROUTE_ROLES", rows)
+    answer = world.client.get("/api/v1/sites", headers=world.bearer((Role.ADMIN, None)))
+    assert answer.status_code == 500
+    assert "items" not in answer.json()

@@ -1,0 +1,136 @@
+"""Tickets from report to close, by the people whose turn it is."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from alerts.ticket import MOVES, Stage
+from registry.role import Role
+from tests.api.kit import HERE, LIFT, PUMP, World, items
+
+MANAGER = (Role.PROPERTY_MANAGER, HERE)
+WAY = ("triaged", "dispatched", "accepted", "arrived", "in_progress", "restored", "verified", "closed")
+
+
+def move(world: World, ticket_id: int, headers: dict[str, str], to: str, note: str = "") -> Any:
+    body = {"to": to, "note": note}
+    return world.client.post(f"/api/v1/tickets/{ticket_id}/transitions", json=body, headers=headers)
+
+
+def test_an_alarm_becomes_a_ticket_that_is_carried_to_its_end(world: World) -> None:
+    alarm_id = world.signal(LIFT, "entrapment")
+    ticket_id = world.ticket_of(alarm_id)
+    headers = world.bearer(MANAGER)
+    for to in WAY:
+        world.clock.move_s(60)
+        answer = move(world, ticket_id, headers, to)
+        assert answer.status_code == 200, answer.text
+    ticket = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=headers).json()
+    assert (ticket["stage"], ticket["allowed"]) == ("closed", [])
+    assert (ticket["unit"], ticket["site"], ticket["severity"]) == (LIFT.path, HERE, "critical")
+    assert [alarm["id"] for alarm in ticket["alarms"]] == [alarm_id]
+    assert [(made["from"], made["to"]) for made in ticket["moves"]] == list(
+        zip((None, "reported", *WAY), ("reported", *WAY), strict=False)
+    )
+    assert ticket["closed_at"] == ticket["moves"][-1]["at"] == "2026-11-23T12:08:00.000+08:00"
+
+
+def test_open_tickets_are_those_that_are_not_at_their_end(world: World) -> None:
+    waiting = world.ticket_of(world.signal(PUMP, "dry_run"))
+    done = world.ticket_of(world.signal(LIFT, "entrapment"))
+    headers = world.bearer(MANAGER)
+    assert move(world, done, headers, "cancelled", "it was a drill").status_code == 200
+
+    def ids(**query: str) -> list[object]:
+        return [row["id"] for row in items(world.client.get("/api/v1/tickets", params=query, headers=headers))]
+
+    assert ids() == [done, waiting]
+    assert ids(stage="open") == ids(stage="reported") == ids(unit=PUMP.path) == [waiting]
+    assert ids(stage="cancelled") == [done]
+    assert ids(stage="open", site="nowhere") == ids(unit="xiaohe~nothing") == []
+
+
+def test_a_forbidden_move_names_the_moves_allowed(world: World) -> None:
+    ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
+    refused = move(world, ticket_id, world.bearer(MANAGER), "closed")
+    assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
+    assert set(refused.json()["allowed"]) == {stage.value for stage in MOVES[Stage.REPORTED]}
+
+
+def test_a_move_of_another_party_is_refused_with_the_roles_that_may(world: World) -> None:
+    ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
+    technician = world.bearer((Role.TECHNICIAN, HERE))
+    assert world.client.get(f"/api/v1/tickets/{ticket_id}", headers=technician).json()["allowed"] == []
+    refused = move(world, ticket_id, technician, "triaged")
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:liandong:problem:move-not-permitted")
+    assert "property_manager" in refused.json()["roles"]
+
+
+def test_a_move_that_must_say_why_is_refused_without_a_note(world: World) -> None:
+    ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
+    headers = world.bearer(MANAGER)
+    offered = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=headers).json()["allowed"]
+    assert {"stage": "cancelled", "needs_note": True} in offered
+    assert move(world, ticket_id, headers, "cancelled", "  ").status_code == 422
+    assert move(world, ticket_id, headers, "cancelled", "sensor was loose").json()["stage"] == "cancelled"
+
+
+def test_of_two_people_who_move_at_once_one_wins_and_the_other_is_told(world: World) -> None:
+    together = threading.Barrier(4)
+    people = [world.bearer(MANAGER) for _ in range(together.parties)]
+
+    def race(ticket_id: int, headers: dict[str, str]) -> Any:
+        together.wait(10)
+        return move(world, ticket_id, headers, "triaged")
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        for unit in (PUMP, LIFT):
+            ticket_id = world.ticket_of(world.signal(unit, "offline"))
+            answers = list(pool.map(lambda headers, t=ticket_id: race(t, headers), people))  # type: ignore[misc]
+            assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+            loser = next(answer for answer in answers if answer.status_code == 409)
+            assert loser.json()["current"] == "triaged"
+            ticket = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=people[0]).json()
+            assert [made["to"] for made in ticket["moves"]] == ["reported", "triaged"]
+
+
+def test_a_person_reports_what_no_sensor_sees(world: World) -> None:
+    headers = world.bearer((Role.VOLUNTEER, HERE))
+    report = {"site": HERE, "title": " Rubbish before the fire door ", "description": "Block 3", "kind": "hazard"}
+    opened = world.client.post("/api/v1/tickets", json=report, headers=headers)
+    assert opened.status_code == 201
+    ticket = world.client.get(opened.headers["location"], headers=world.bearer(MANAGER)).json()
+    assert (ticket["title"], ticket["kind"], ticket["stage"], ticket["unit"]) == (
+        "Rubbish before the fire door",
+        "hazard",
+        "reported",
+        None,
+    )
+
+
+def test_a_report_about_a_unit_is_at_its_site(world: World) -> None:
+    report = {"unit": PUMP.path, "title": "It rattles"}
+    ticket = world.client.post("/api/v1/tickets", json=report, headers=world.bearer(MANAGER)).json()
+    assert (ticket["unit"], ticket["site"], ticket["severity"]) == (PUMP.path, HERE, "minor")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"title": "Nowhere"},
+        {"site": HERE, "title": "  "},
+        {"site": HERE, "title": "x" * 201},
+        {"site": HERE, "title": "a\0b"},
+        {"site": HERE, "title": "ok", "kind": "party"},
+        {"site": HERE, "title": "ok", "description": "x" * 4001},
+        {"site": "elsewhere", "unit": PUMP.path, "title": "which?"},
+        [],
+        "text",
+        None,
+    ],
+)
+def test_a_report_that_cannot_be_meant_is_refused(world: World, body: Any) -> None:
+    answer = world.client.post("/api/v1/tickets", json=body, headers=world.bearer(MANAGER))
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
