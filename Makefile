@@ -11,8 +11,8 @@ PYTHON := $(VENV)/bin/python
 # More words for the command of a target: make demo ARGS="--http-port 9000", make test ARGS="-k ticket"
 ARGS ?=
 
-# What the tests with real servers and a real browser start.
-TEST_PACKAGES := mosquitto influxdb postgresql chromium fonts-noto-cjk
+# What the tests with real servers and a real browser start; libatomic1 is for the driver inside the Playwright wheel.
+TEST_PACKAGES := mosquitto influxdb postgresql chromium libatomic1 fonts-noto-cjk
 BENCHES := ingest
 
 .PHONY: help demo test check format bench clean

@@ -5,7 +5,6 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -16,7 +15,7 @@ from tests.left_out import HAS_FAILED, pytest_make_collect_report, pytest_runtes
 from tests.network_guard import keep_to_this_machine
 from tests.servers.chromium import DESKTOP, PHONE, opened_page, running_chromium
 from tests.servers.influx import Influx, running_influx
-from tests.servers.liandong import LiandongProcess
+from tests.servers.liandong import LiandongProcess, StartLiandong
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import Postgres
 
@@ -187,14 +186,6 @@ def _has_failed(request: pytest.FixtureRequest) -> Callable[[], bool]:
 
 
 # The program
-
-
-class StartLiandong(Protocol):
-    """What the fixture `liandong_process` is."""
-
-    def __call__(
-        self, *arguments: str, settings: dict[str, str] | None = None, ready_within_s: float | None = 60
-    ) -> LiandongProcess: ...
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
+from typing import Protocol
 
 from tests.servers.child import tail
 
@@ -133,3 +134,11 @@ class LiandongProcess:
 
     def __repr__(self) -> str:
         return f"liandong {' '.join(self.arguments)}"
+
+
+class StartLiandong(Protocol):
+    """What the fixture `liandong_process` is."""
+
+    def __call__(
+        self, *arguments: str, settings: dict[str, str] | None = None, ready_within_s: float | None = 60
+    ) -> LiandongProcess: ...
