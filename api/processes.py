@@ -188,17 +188,22 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Ends on SIGTERM and SIGINT with exit status 0, and tells when it serves."""
+    """Ends on SIGTERM and SIGINT with exit status 0, its streams first, and tells when it serves."""
 
-    def __init__(self, config: uvicorn.Config, *, told: Callable[[], None], stopping: threading.Event) -> None:
+    def __init__(self, config: uvicorn.Config, *, told: Callable[[], None], end_streams: Callable[[], None]) -> None:
         super().__init__(config)
         self._told = told
-        self._stopping = stopping
+        self._end_streams = end_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._told()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # It waits for every answer to be whole, and a live stream never is.
+        self._end_streams()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -206,7 +211,6 @@ class _Server(uvicorn.Server):
             if self.should_exit:
                 self.force_exit = True
             self.should_exit = True
-            self._stopping.set()
 
         before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -220,16 +224,16 @@ def serve_http(resources: Resources, listening: socket.socket, *, told: Callable
     """Serves until a signal ends it; `told` gets the address once it answers."""
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    stopping = threading.Event()
+    app = create_app(resources)
     config = uvicorn.Config(
-        create_app(resources),
+        app,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_S,
         server_header=False,
         proxy_headers=False,
     )
-    server = _Server(config, told=lambda: told(f"http://{shown}:{port}"), stopping=stopping)
+    server = _Server(config, told=lambda: told(f"http://{shown}:{port}"), end_streams=app.state.activity_feed.close)
     server.run(sockets=[listening])
 
 
