@@ -23,7 +23,7 @@ from registry.activity import Entry
 from registry.database import Database
 from registry.role import SYSTEM, Actor
 from registry.site import Site
-from registry.unit import Unit
+from registry.unit import Unit, hold_units
 
 EVIDENCE_LIMIT = 20
 
@@ -31,7 +31,12 @@ EVIDENCE_LIMIT = 20
 def apply_signals(
     session: Session, signals: Iterable[Signal], *, units: Mapping[UnitKey, int], received_ms: int
 ) -> list[Alarm]:
-    """Raises and returns alarms, opens tickets, appends what happened; gives back the alarms that changed."""
+    """Raises and returns alarms, opens tickets, appends what happened; gives back the alarms that changed.
+
+    The units are held until the end of the transaction: two workers with two conditions of one matter open one ticket.
+    """
+    signals = list(signals)
+    hold_units(session, {units[signal.unit] for signal in signals})
     changed: list[Alarm] = []
     entries: list[Entry] = []
     for signal in signals:

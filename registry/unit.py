@@ -113,6 +113,16 @@ def get_unit_by_id(session: Session, unit_id: int) -> Unit:
     return unit
 
 
+def hold_units(session: Session, unit_ids: Collection[int]) -> None:
+    """Makes others that hold one of them wait until this transaction ends; in one order, so that none waits in a ring.
+
+    Rows that only refer to a unit are not hindered. SQLite has one writer at a time anyway.
+    """
+    if unit_ids:
+        held = select(Unit.id).where(Unit.id.in_(unit_ids)).order_by(Unit.id)
+        session.execute(held.with_for_update(key_share=True)).all()
+
+
 def all_units(session: Session) -> list[Unit]:
     return list(session.scalars(select(Unit).order_by(Unit.id)))
 
