@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
-from api import problems
+from api import pages, problems
 from api.activity_feed import ActivityFeed
 from api.edge import BodyLimit, HeadersOfEveryAnswer, LastCatch, LoopbackNamesOnly, Measured
 from api.resources import Resources
@@ -78,15 +78,15 @@ def create_app(resources: Resources) -> FastAPI:
         api.include_router(routes.router)
     app.include_router(api)
     app.include_router(operations.router)
+    app.include_router(pages.router)
+    app.state.error_page = pages.error_page
     return app
 
 
 def _tell_problems_as_such(schema: dict[str, Any]) -> None:
     for path in schema["paths"].values():
         for method in _OPERATION_KEYS & path.keys():
-            for status, response in path[method]["responses"].items():
-                told = response.get("content", {})
-                if status >= "400" and told.get("application/json", {}).get("schema", {}).get("$ref", "").endswith(
-                    "/Problem"
-                ):
-                    response["content"] = {problems.MEDIA_TYPE: told["application/json"]}
+            for response in path[method]["responses"].values():
+                for told in list(response.get("content", {}).values()):
+                    if told.get("schema", {}).get("$ref", "").endswith(f"/{ProblemShape.__name__}"):
+                        response["content"] = {problems.MEDIA_TYPE: told}

@@ -60,7 +60,29 @@ _API: Mapping[tuple[str, str], Access] = {
     ("GET", "/openapi.json"): PUBLIC,
 }
 
-_PAGES: Mapping[tuple[str, str], Access] = {}
+_PAGES: Mapping[tuple[str, str], Access] = {
+    ("GET", "/sign-in"): PUBLIC,
+    ("POST", "/sign-in"): PUBLIC,
+    ("POST", "/sign-out"): EVERYBODY,
+    ("POST", "/language"): PUBLIC,
+    ("GET", "/static/{name}"): PUBLIC,
+    ("GET", "/"): EVERYBODY,
+    ("GET", "/fragments/board"): EVERYBODY,
+    ("GET", "/units"): EVERYBODY,
+    ("GET", "/units/{unit}"): EVERYBODY,
+    ("GET", "/fragments/units/{unit}"): EVERYBODY,
+    ("GET", "/alarms"): EVERYBODY,
+    ("GET", "/alarms/{alarm_id}"): EVERYBODY,
+    ("POST", "/alarms/{alarm_id}/acknowledge"): ON_DUTY,
+    ("POST", "/alarms/{alarm_id}/shelve"): DESK,
+    ("POST", "/alarms/{alarm_id}/unshelve"): DESK,
+    ("GET", "/tickets"): EVERYBODY,
+    ("GET", "/tickets/new"): REPORTERS,
+    ("POST", "/tickets/new"): REPORTERS,
+    ("GET", "/tickets/{ticket_id}"): EVERYBODY,
+    ("POST", "/tickets/{ticket_id}/moves"): STAFF,
+    ("GET", "/data-quality"): DATA_KEEPERS,
+}
 
 ROUTE_ROLES: Mapping[tuple[str, str], Access] = MappingProxyType({**_API, **_PAGES})
 """(method, path template) → roles; HEAD follows GET."""

@@ -7,7 +7,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
 
 from api.route_roles import PUBLIC, ROUTE_ROLES
-from api.security import CSRF_HEADER
+from api.security import CSRF_FIELD, CSRF_HEADER
 from registry.role import Role
 from tests.api.kit import HERE, PUMP, World
 
@@ -50,17 +50,18 @@ def test_every_row_is_enforced_for_every_role_and_for_nobody(world: World, place
     people = {role: world.person((role, HERE)) for role in Role}
     failures = []
     for (method, template), access in ROUTE_ROLES.items():
-        path = template.format(**places)
-        is_page = not template.startswith("/api/")
         if access is PUBLIC:
             continue
+        path = template.format(**places)
+        is_page = not template.startswith("/api/")
         answer = world.client.request(method, path)
         refused = answer.status_code == 303 and answer.headers["location"].startswith(PAGE_OF_SIGN_IN)
         if not (refused if is_page else answer.status_code == 401):
             failures.append(f"nobody: {method} {template} gives {answer.status_code}")
         for role, person_id in people.items():
             headers = world.session_of(person_id) if is_page else world.bearer_of(person_id)
-            status = world.client.request(method, path, headers=headers).status_code
+            form = {CSRF_FIELD: headers[CSRF_HEADER]} if is_page and method == "POST" else None
+            status = world.client.request(method, path, headers=headers, data=form).status_code
             if status >= 500 or (status in (401, 403)) == (role in access):
                 failures.append(f"{role.value}: {method} {template} gives {status}")
     assert failures == []

@@ -1,0 +1,131 @@
+"""Turns what a page knows into HTML in the reader's language.
+
+Everything a template prints is escaped. `_` in a template gives plain text too, so that neither a translation nor a
+value in it can become markup.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from api.pages import assets
+from api.pages.moments import Moment, moment
+from api.resources import get_resources
+from api.route_roles import ROUTE_ROLES
+from api.security import may, signed_in
+from api.settings import Language
+from api.translations import Translator, as_language, msgid, preferred_language, translator
+from registry.role import ROLE_TITLES, Actor
+from registry.site import DEFAULT_TIMEZONE
+
+LANGUAGE_COOKIE = "liandong_language"
+TEMPLATES = Path(__file__).parent.parent / "templates"
+HTML_LANGUAGE: Mapping[Language, str] = {"zh": "zh-CN", "en": "en"}
+NAVIGATION = (
+    ("/", msgid("Live board")),
+    ("/units", msgid("Units")),
+    ("/tickets", msgid("Tickets")),
+    ("/alarms", msgid("Alarms")),
+    ("/data-quality", msgid("Data quality")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a page and how: their language `_`, the moment they read it, and who they are, if signed in."""
+
+    _: Translator
+    now_ms: int
+    actor: Actor | None = None
+    csrf_token: str = ""
+
+    def moment(self, at_ms: int, zone: str = DEFAULT_TIMEZONE) -> Moment:
+        return moment(at_ms, now_ms=self.now_ms, _=self._, zone=zone)
+
+    def may(self, method: str, path: str, *, site: str | None = None) -> bool:
+        """Whether to offer what the table of roles would refuse."""
+        return self.actor is not None and may(self.actor, method, path, site=site)
+
+
+def chosen_language(request: Request, actor: Actor | None) -> Language:
+    """The person's own choice, else that of this browser, else what the browser asks for, else the setting."""
+    return (
+        as_language(actor.language if actor is not None else None)
+        or as_language(request.cookies.get(LANGUAGE_COOKIE))
+        or preferred_language(request.headers.get("accept-language", ""))
+        or get_resources(request).settings.language
+    )
+
+
+def reader_of(request: Request) -> Reader:
+    """The reader of this request. Blocks on the first call of a request, to look the session up."""
+    login = signed_in(request)
+    actor = login.actor if login is not None else None
+    return Reader(
+        _=translator(chosen_language(request, actor)),
+        now_ms=get_resources(request).clock(),
+        actor=actor,
+        csrf_token=login.csrf_token if login is not None else "",
+    )
+
+
+@cache
+def environment(language: Language) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    speak = translator(language)
+    made.globals |= {"_": speak, "plural": speak.plural, "asset": assets.address}
+    return made
+
+
+def render(request: Request, template: str, reader: Reader, *, status_code: int = 200, **values: Any) -> HTMLResponse:
+    """A whole page, or a fragment if the template is one."""
+    language = reader._.language
+    html = (
+        environment(language)
+        .get_template(template)
+        .render(
+            reader=reader,
+            language=language,
+            html_language=HTML_LANGUAGE[language],
+            navigation=_navigation(request, reader),
+            roles=_roles(reader),
+            here=_address(request),
+            **values,
+        )
+    )
+    return HTMLResponse(html, status_code=status_code, headers={"Cache-Control": "no-store"})
+
+
+def _navigation(request: Request, reader: Reader) -> list[tuple[str, str, bool]]:
+    path = request.url.path
+    return [
+        (target, reader._(title), path == target or (target != "/" and path.startswith(f"{target}/")))
+        for target, title in NAVIGATION
+        if ("GET", target) in ROUTE_ROLES and reader.may("GET", target)
+    ]
+
+
+def _roles(reader: Reader) -> str:
+    """The reader's roles in words, each once."""
+    if reader.actor is None:
+        return ""
+    return reader._(", ").join(dict.fromkeys(reader._(ROLE_TITLES[grant.role]) for grant in reader.actor.grants))
+
+
+def _address(request: Request) -> str:
+    """Where the reader is, to come back to after a form that leads through another address."""
+    if request.method != "GET":
+        return "/"
+    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path

@@ -1,0 +1,169 @@
+"""What a page tells about one ticket, in the reader's words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from alerts.severity import Severity
+from alerts.ticket import FINAL_STAGES, MOVES, Stage, Ticket, TicketKind, TicketMove, allowed_moves
+from api.pages.moments import Moment
+from api.pages.rendering import Reader
+from api.pages.wording import (
+    BACKWARD_MOVE_TITLES,
+    MOVE_TITLES,
+    SEVERITY_TITLES,
+    STAGE_TITLES,
+    TICKET_KIND_TITLES,
+)
+from api.security import names_people
+from api.translations import msgid
+from registry.role import SYSTEM
+
+MAIN_LINE = (
+    Stage.REPORTED,
+    Stage.TRIAGED,
+    Stage.DISPATCHED,
+    Stage.ACCEPTED,
+    Stage.ARRIVED,
+    Stage.IN_PROGRESS,
+    Stage.RESTORED,
+    Stage.VERIFIED,
+    Stage.CLOSED,
+)
+"""The way of a ticket when nothing comes between."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketCard:
+    """A ticket as the board, the lists and its own page show it."""
+
+    id: int
+    title: str
+    kind_title: str
+    severity: Severity
+    severity_title: str
+    stage: Stage
+    stage_title: str
+    is_open: bool
+    unit_name: str
+    unit_path: str
+    building: str
+    site_name: str
+    opened: Moment
+    updated: Moment
+    closed: Moment | None
+
+
+class StepState(StrEnum):
+    DONE = "done"
+    CURRENT = "current"
+    AHEAD = "ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the main line as the ticket stands to it."""
+
+    title: str
+    state: StepState
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A move this reader may make now."""
+
+    to: Stage
+    title: str
+    needs_note: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MadeMove:
+    """A line of the ticket's history; `by` and `note` are empty for readers who are not shown them."""
+
+    at: Moment
+    stage_title: str
+    by: str
+    note: str
+
+
+def ticket_title(ticket: Ticket, *, reader: Reader) -> str:
+    """Ours in the reader's language; what a person wrote stays as written."""
+    return reader._(ticket.title) if ticket.opened_by == SYSTEM.name else ticket.title
+
+
+def ticket_card(ticket: Ticket, *, reader: Reader) -> TicketCard:
+    severity, stage, zone = Severity(ticket.severity), Stage(ticket.stage), ticket.site.timezone
+    return TicketCard(
+        id=ticket.id,
+        title=ticket_title(ticket, reader=reader),
+        kind_title=reader._(TICKET_KIND_TITLES[TicketKind(ticket.kind)]),
+        severity=severity,
+        severity_title=reader._(SEVERITY_TITLES[severity]),
+        stage=stage,
+        stage_title=reader._(STAGE_TITLES[stage]),
+        is_open=stage not in FINAL_STAGES,
+        unit_name=ticket.unit.name if ticket.unit is not None else "",
+        unit_path=ticket.unit.unit_key.path if ticket.unit is not None else "",
+        building=ticket.unit.building if ticket.unit is not None else "",
+        site_name=ticket.site.name,
+        opened=reader.moment(ticket.opened_ms, zone),
+        updated=reader.moment(ticket.updated_ms, zone),
+        closed=reader.moment(ticket.closed_ms, zone) if ticket.closed_ms is not None else None,
+    )
+
+
+def progress(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> list[Step]:
+    """The main line and how far the ticket has come; one on hold or cancelled stands where it left the line."""
+    reached = Stage(ticket.stage)
+    for move in reversed(moves):
+        if reached in MAIN_LINE:
+            break
+        reached = Stage(move.from_stage or Stage.REPORTED)
+    place = MAIN_LINE.index(reached) if reached in MAIN_LINE else 0
+    has_ended = ticket.stage == Stage.CLOSED
+    return [
+        Step(
+            reader._(STAGE_TITLES[stage]),
+            StepState.DONE
+            if number < place or has_ended
+            else StepState.CURRENT
+            if number == place
+            else StepState.AHEAD,
+        )
+        for number, stage in enumerate(MAIN_LINE)
+    ]
+
+
+def offers(ticket: Ticket, *, reader: Reader) -> list[Offer]:
+    """The moves open to this reader, those without a required note first: the ordinary way."""
+    if reader.actor is None:
+        return []
+    current = Stage(ticket.stage)
+    found = [
+        Offer(
+            to=to,
+            title=reader._(BACKWARD_MOVE_TITLES.get((current, to)) or MOVE_TITLES[to]),
+            needs_note=MOVES[current][to].needs_note,
+        )
+        for to in allowed_moves(ticket, reader.actor)
+    ]
+    return sorted(found, key=lambda offer: offer.needs_note)
+
+
+def history(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> list[MadeMove]:
+    """The moves that were made, newest first."""
+    is_shown = reader.actor is not None and names_people(reader.actor, ticket.site.key)
+    return [
+        MadeMove(
+            at=reader.moment(move.at_ms, ticket.site.timezone),
+            stage_title=reader._(STAGE_TITLES[Stage(move.to_stage)]),
+            by=actor_name(move.actor, reader=reader) if is_shown else "",
+            note=move.note if is_shown else "",
+        )
+        for move in reversed(moves)
+    ]
+
+
+def actor_name(name: str, *, reader: Reader) -> str:
+    return reader._(msgid("the system")) if name == SYSTEM.name else name

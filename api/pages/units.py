@@ -1,0 +1,239 @@
+"""The list of units, and the page of one: what it is, how it is, what it measured, what happened to it."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session
+from starlette.responses import HTMLResponse
+
+from alerts.alarm import Alarm, list_alarms, open_alarms_of_units
+from alerts.conditions import ANOMALY
+from alerts.ticket import list_tickets
+from api.pages.alarm_cards import AlarmCard, alarm_cards
+from api.pages.alarm_stretches import held_times
+from api.pages.board import SiteChoice
+from api.pages.history_lines import activity_lines, event_lines
+from api.pages.moments import Moment
+from api.pages.rendering import Reader, reader_of, render
+from api.pages.telemetry_chart import ChartView, Question, chart_view
+from api.pages.telemetry_window import around
+from api.pages.ticket_cards import ticket_card
+from api.pages.unit_cards import latest_values, presence_words, unit_card
+from api.pages.values import Contribution, contributions
+from api.pages.wording import KIND_TITLES
+from api.resources import Held, Resources
+from api.security import PageActor, check_site
+from ingest import event_log
+from ingest.stores.contract import StoreUnavailable
+from models.equipment import Kind
+from registry import activity
+from registry.errors import UnknownUnit
+from registry.site import list_sites
+from registry.unit import Unit, get_unit, list_units
+
+UNITS_ON_PAGE = 50
+ALARMS_CONSIDERED = 60
+EARLIER_ALARMS = 8
+HISTORY_ROWS = 25
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyWords:
+    """What an anomaly is made of: who differs most, and the stretch around which to look."""
+
+    alarm_id: int
+    since: Moment
+    is_active: bool
+    contributions: list[Contribution]
+    start_ms: int
+    end_ms: int
+
+
+@router.get("/units")
+def show_units(
+    request: Request,
+    actor: PageActor,
+    held: Held,
+    search: str = "",
+    kind: str = "",
+    site: str = "",
+    after: int = 0,
+) -> HTMLResponse:
+    reader = reader_of(request)
+    wanted_kind = next((each for each in Kind if each.value == kind), None)
+    with held.database.reading() as session:
+        sites = list_sites(session, visible=actor.sites)
+        found = list_units(
+            session,
+            site=site or None,
+            kind=wanted_kind,
+            search=search[:200],
+            visible=actor.sites,
+            after_id=max(0, min(after, 2**62)),
+            limit=UNITS_ON_PAGE + 1,
+        )
+        shown = found[:UNITS_ON_PAGE]
+        open_alarms: dict[int, list[Alarm]] = defaultdict(list)
+        for alarm in open_alarms_of_units(session, [unit.id for unit in shown]):
+            open_alarms[alarm.unit_id].append(alarm)
+        cards = [unit_card(unit, open_alarms[unit.id], reader=reader) for unit in shown]
+        presences = _presences(held, shown, reader)
+        return render(
+            request,
+            "units.html",
+            reader,
+            units=[(card, presences.get(card.path)) for card in cards],
+            sites=[SiteChoice(each.key, each.name, each.key == site) for each in sites],
+            site=site,
+            kinds=[(each, reader._(KIND_TITLES[each]), each is wanted_kind) for each in Kind],
+            search=search[:200],
+            kind=wanted_kind or "",
+            next_after=shown[-1].id if len(found) > UNITS_ON_PAGE else None,
+            is_first=after == 0,
+            mqtt_url=held.mqtt_url,
+        )
+
+
+@router.get("/units/{unit}")
+def show_unit(
+    request: Request,
+    actor: PageActor,
+    held: Held,
+    unit: str,
+    metric: str = "",
+    window: str = "",
+    start: str = "",
+    end: str = "",
+) -> HTMLResponse:
+    reader = reader_of(request)
+    question = Question(metric, window, start, end)
+    with held.database.reading() as session:
+        found = _visible_unit(request, session, unit)
+        alarms = list_alarms(session, unit_id=found.id, limit=ALARMS_CONSIDERED)
+        state = _state(held, found, alarms, reader)
+        chart, is_store_away = None, state["is_store_away"]
+        if not is_store_away:
+            try:
+                chart = _chart(session, held, found, alarms, question, state["newest_ms"], reader)
+            except StoreUnavailable:
+                is_store_away = True
+        site, kind = found.site, Kind(found.kind)
+        return render(
+            request,
+            "unit.html",
+            reader,
+            **{**state, "is_store_away": is_store_away},
+            chart=chart,
+            anomaly=_anomaly(session, alarms, state["newest_ms"], found, reader),
+            earlier_alarms=alarm_cards(
+                [alarm for alarm in alarms if not _is_open(alarm)][:EARLIER_ALARMS], limits=held.limits, reader=reader
+            ),
+            tickets=[
+                ticket_card(ticket, reader=reader)
+                for ticket in list_tickets(session, unit_id=found.id, is_open=True, limit=EARLIER_ALARMS)
+            ],
+            events=event_lines(
+                event_log.of_unit(session, found.id, limit=HISTORY_ROWS), site=site, kind=kind, reader=reader
+            ),
+            happened=activity_lines(
+                activity.of_unit(session, found.id, limit=HISTORY_ROWS),
+                site=site,
+                kind=kind,
+                limits=held.limits,
+                reader=reader,
+            ),
+            last_activity=activity.last_id(session),
+        )
+
+
+@router.get("/fragments/units/{unit}")
+def show_unit_fragment(request: Request, actor: PageActor, held: Held, unit: str) -> HTMLResponse:
+    """The present state alone, which the script of the page puts in the place of the old."""
+    reader = reader_of(request)
+    with held.database.reading() as session:
+        found = _visible_unit(request, session, unit)
+        alarms = list_alarms(session, unit_id=found.id, is_open=True, limit=ALARMS_CONSIDERED)
+        return render(request, "unit_fragment.html", reader, **_state(held, found, alarms, reader))
+
+
+def _visible_unit(request: Request, session: Session, path: str) -> Unit:
+    unit = get_unit(session, path)
+    actor = reader_of(request).actor
+    assert actor is not None
+    check_site(request, actor, unit.site.key, unknown=UnknownUnit(path))
+    return unit
+
+
+def _state(held: Resources, unit: Unit, alarms: list[Alarm], reader: Reader) -> dict[str, Any]:
+    try:
+        latest = held.store.latest([unit.unit_key]).get(unit.unit_key, {})
+        is_store_away = False
+    except StoreUnavailable:
+        latest, is_store_away = {}, True
+    newest_ms = max((ts_ms for ts_ms, _ in latest.values()), default=None)
+    still_open = [alarm for alarm in alarms if _is_open(alarm)]
+    cards: list[AlarmCard] = alarm_cards(still_open, limits=held.limits, reader=reader)
+    return {
+        "unit": unit_card(unit, still_open, reader=reader),
+        "presence": presence_words(unit, newest_ms=newest_ms, reader=reader),
+        "values": latest_values(unit, latest, reader=reader),
+        "alarms": sorted(cards, key=lambda card: card.severity.rank),
+        "newest_ms": newest_ms,
+        "newest": reader.moment(newest_ms, unit.site.timezone) if newest_ms is not None else None,
+        "is_store_away": is_store_away,
+    }
+
+
+def _is_open(alarm: Alarm) -> bool:
+    return alarm.state != "normal"
+
+
+def _chart(
+    session: Session,
+    held: Resources,
+    unit: Unit,
+    alarms: list[Alarm],
+    question: Question,
+    newest_ms: int | None,
+    reader: Reader,
+) -> ChartView | None:
+    metrics = held.store.metrics_of(unit.unit_key)
+    return chart_view(session, held, unit, alarms, question, newest_ms=newest_ms, metrics=metrics, reader=reader)
+
+
+def _anomaly(
+    session: Session, alarms: list[Alarm], newest_ms: int | None, unit: Unit, reader: Reader
+) -> AnomalyWords | None:
+    alarm = next((each for each in alarms if each.condition == ANOMALY), None)
+    if alarm is None or newest_ms is None:
+        return None
+    begun_ms, ended_ms = held_times(session, alarm, open_end_ms=newest_ms)[-1]
+    start_ms, end_ms = around(begun_ms, ended_ms)
+    return AnomalyWords(
+        alarm_id=alarm.id,
+        since=reader.moment(begun_ms, unit.site.timezone),
+        is_active=alarm.is_active,
+        contributions=contributions(Kind(unit.kind), alarm.evidence, _=reader._),
+        start_ms=start_ms,
+        end_ms=end_ms,
+    )
+
+
+def _presences(held: Resources, units: list[Unit], reader: Reader) -> Mapping[str, Any]:
+    try:
+        latest = held.store.latest([unit.unit_key for unit in units])
+    except StoreUnavailable:
+        return {}
+    return {
+        unit.unit_key.path: presence_words(
+            unit,
+            newest_ms=max((ts_ms for ts_ms, _ in latest.get(unit.unit_key, {}).values()), default=None),
+            reader=reader,
+        )
+        for unit in units
+    }

@@ -1,0 +1,99 @@
+"""Measured values and evidence as people read them: with titles, units and words instead of codes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from api.pages.wording import BOOLEAN_WORDS, DERIVED_METRICS, SERVICE_MODE_TITLES
+from api.translations import Translator, msgid
+from models.equipment import EVENT_TITLES, METRICS, Kind, Metric, ServiceMode
+
+MAX_POINTS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of evidence: what, and its value in words."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """How much one metric contributed to a verdict; `share` from 0 to 1."""
+
+    metric: str
+    title: str
+    share: float
+
+    @property
+    def percent(self) -> str:
+        return f"{self.share * 100:.0f} %"
+
+
+def find_metric(kind: Kind, name: str) -> Metric:
+    """The metric of that name; one that nobody knows is titled by its name."""
+    return METRICS[kind].get(name) or DERIVED_METRICS.get(name) or Metric(name, name)
+
+
+def is_known_metric(kind: Kind, name: str) -> bool:
+    return name in METRICS[kind] or name in DERIVED_METRICS
+
+
+def metric_title(kind: Kind, name: str, *, _: Translator) -> str:
+    # An unknown metric's name is somebody's own word: it is not looked up in the catalogue.
+    return _(find_metric(kind, name).title) if is_known_metric(kind, name) else name
+
+
+def number_text(value: float) -> str:
+    """Three or four significant digits, thousands grouped, no trailing zeros."""
+    size = abs(value)
+    decimals = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3 if size >= 0.01 else 5
+    text = f"{value:,.{decimals}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def value_text(kind: Kind, name: str, value: float, *, _: Translator) -> str:
+    """The value with its unit, or in a word where it stands for a state."""
+    if name in BOOLEAN_WORDS and value in (0, 1):
+        return _(BOOLEAN_WORDS[name][int(value)])
+    if name == "service_mode" and kind is Kind.ELEVATOR and value in set(ServiceMode):
+        return _(SERVICE_MODE_TITLES[ServiceMode(int(value))])
+    unit = find_metric(kind, name).unit
+    return f"{number_text(value)} {unit}" if unit else number_text(value)
+
+
+def contributions(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) -> list[Contribution]:
+    """Contributions of an anomaly's evidence, largest first; empty for other alarms."""
+    found = []
+    for row in evidence.get("contributions", ()):
+        name, share = str(row[0]), float(row[1])
+        found.append(Contribution(name, metric_title(kind, name, _=_), share))
+    return sorted(found, key=lambda contribution: -contribution.share)
+
+
+def evidence_facts(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) -> list[Fact]:
+    """Values, event and points of an alarm's evidence in words; times are told elsewhere."""
+    facts = []
+    event = evidence.get("event")
+    if isinstance(event, str) and event in EVENT_TITLES[kind]:
+        facts.append(Fact(_(msgid("Message of the unit")), f"{_(EVENT_TITLES[kind][event])} ({event})"))
+    points = evidence.get("points")
+    if isinstance(points, list) and points:
+        text = _(", ").join(str(point) for point in points[:MAX_POINTS_SHOWN])
+        if len(points) > MAX_POINTS_SHOWN:
+            text += _(msgid(" and %(n)s more"), n=len(points) - MAX_POINTS_SHOWN)
+        facts.append(Fact(_(msgid("Points")), text))
+    for name, value in evidence.items():
+        if is_known_metric(kind, name) and isinstance(value, int | float):
+            facts.append(Fact(metric_title(kind, name, _=_), value_text(kind, name, float(value), _=_)))
+    if "anomaly_score" in evidence and "threshold" in evidence:
+        score, threshold = float(evidence["anomaly_score"]), float(evidence["threshold"])
+        text = _(
+            msgid("%(score)s (alarm above %(threshold)s)"), score=number_text(score), threshold=number_text(threshold)
+        )
+        facts.append(Fact(_(msgid("Deviation from its normal behaviour")), text))
+    return facts

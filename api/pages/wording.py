@@ -1,0 +1,183 @@
+"""The words for what the lower folders know by codes: tables of message keys, one per vocabulary.
+
+Every table is total over its enum; a test proves it, and that each message has its Chinese.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from alerts.alarm import AlarmState
+from alerts.severity import Severity
+from alerts.ticket import Stage, TicketKind
+from api.translations import msgid
+from ingest.errors import Reason
+from models.equipment import Kind, Metric, ServiceMode
+
+KIND_TITLES: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.ELEVATOR: msgid("Lift"),
+        Kind.PUMP: msgid("Sump pumps"),
+        Kind.FIRE: msgid("Fire system"),
+    }
+)
+
+SEVERITY_TITLES: Mapping[Severity, str] = MappingProxyType(
+    {
+        Severity.CRITICAL: msgid("Critical"),
+        Severity.MAJOR: msgid("Major"),
+        Severity.MINOR: msgid("Minor"),
+        Severity.ADVISORY: msgid("Advisory"),
+    }
+)
+
+ALARM_STATE_TITLES: Mapping[AlarmState, str] = MappingProxyType(
+    {
+        AlarmState.NORMAL: msgid("Over"),
+        AlarmState.UNACKNOWLEDGED: msgid("Not acknowledged"),
+        AlarmState.ACKNOWLEDGED: msgid("Acknowledged"),
+        AlarmState.RETURNED_UNACKNOWLEDGED: msgid("Gone, not acknowledged"),
+        AlarmState.SHELVED: msgid("Shelved"),
+        AlarmState.SUPPRESSED: msgid("Suppressed by design"),
+        AlarmState.OUT_OF_SERVICE: msgid("Taken out of service"),
+    }
+)
+
+STAGE_TITLES: Mapping[Stage, str] = MappingProxyType(
+    {
+        Stage.REPORTED: msgid("Reported"),
+        Stage.TRIAGED: msgid("Triaged"),
+        Stage.DISPATCHED: msgid("Dispatched"),
+        Stage.ACCEPTED: msgid("Accepted"),
+        Stage.ARRIVED: msgid("Arrived"),
+        Stage.IN_PROGRESS: msgid("In progress"),
+        Stage.ON_HOLD: msgid("On hold"),
+        Stage.RESTORED: msgid("Restored"),
+        Stage.VERIFIED: msgid("Verified"),
+        Stage.CLOSED: msgid("Closed"),
+        Stage.CANCELLED: msgid("Cancelled"),
+    }
+)
+
+MOVE_TITLES: Mapping[Stage, str] = MappingProxyType(
+    {
+        Stage.REPORTED: msgid("Report"),
+        Stage.TRIAGED: msgid("Take up"),
+        Stage.DISPATCHED: msgid("Dispatch"),
+        Stage.ACCEPTED: msgid("Accept the job"),
+        Stage.ARRIVED: msgid("I am on site"),
+        Stage.IN_PROGRESS: msgid("Start work"),
+        Stage.ON_HOLD: msgid("Put on hold"),
+        Stage.RESTORED: msgid("Work is done, restored"),
+        Stage.VERIFIED: msgid("Verify"),
+        Stage.CLOSED: msgid("Close"),
+        Stage.CANCELLED: msgid("Cancel the ticket"),
+    }
+)
+"""What the button says that moves a ticket there, where `BACKWARD_MOVE_TITLES` has nothing better."""
+
+BACKWARD_MOVE_TITLES: Mapping[tuple[Stage, Stage], str] = MappingProxyType(
+    {
+        (Stage.DISPATCHED, Stage.TRIAGED): msgid("Hand back"),
+        (Stage.ACCEPTED, Stage.TRIAGED): msgid("Hand back"),
+        (Stage.ON_HOLD, Stage.TRIAGED): msgid("Take up again"),
+        (Stage.ON_HOLD, Stage.IN_PROGRESS): msgid("Resume work"),
+        (Stage.RESTORED, Stage.IN_PROGRESS): msgid("Not right yet: back to work"),
+        (Stage.VERIFIED, Stage.IN_PROGRESS): msgid("Not right yet: back to work"),
+    }
+)
+
+TICKET_KIND_TITLES: Mapping[TicketKind, str] = MappingProxyType(
+    {
+        TicketKind.FAULT: msgid("Fault"),
+        TicketKind.HAZARD: msgid("Hazard"),
+        TicketKind.INSPECTION: msgid("Inspection"),
+        TicketKind.FLOOD: msgid("Flood"),
+        TicketKind.RESIDENT_REPORT: msgid("Resident report"),
+    }
+)
+
+SERVICE_MODE_TITLES: Mapping[ServiceMode, str] = MappingProxyType(
+    {
+        ServiceMode.STOPPED: msgid("Stopped"),
+        ServiceMode.NORMAL: msgid("Normal service"),
+        ServiceMode.INSPECTION: msgid("Inspection mode"),
+        ServiceMode.FIRE_RECALL: msgid("Fire recall"),
+        ServiceMode.FIREFIGHTER: msgid("Firefighter operation"),
+        ServiceMode.EMERGENCY_POWER: msgid("Emergency power"),
+        ServiceMode.EARTHQUAKE: msgid("Earthquake"),
+        ServiceMode.UNKNOWN: msgid("Unknown"),
+    }
+)
+
+BOOLEAN_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "in_door_zone": (msgid("no"), msgid("yes")),
+        "door_closed": (msgid("open"), msgid("closed")),
+        "occupied": (msgid("nobody inside"), msgid("somebody inside")),
+        "pump1_running": (msgid("stopped"), msgid("running")),
+        "pump2_running": (msgid("stopped"), msgid("running")),
+        "high_float": (msgid("down"), msgid("raised")),
+        "lift_pit_water": (msgid("dry"), msgid("water")),
+        "phase_loss": (msgid("no"), msgid("yes")),
+        "pump_auto": (msgid("manual"), msgid("automatic")),
+        "main_valve_open": (msgid("shut"), msgid("open")),
+        "mains_ok": (msgid("lost"), msgid("present")),
+    }
+)
+"""How a boolean metric's 0 and 1 are told."""
+
+DERIVED_METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            Metric("level_rise_m_per_min", msgid("Level rises by"), "m/min"),
+            Metric("overflow_in_min", msgid("Overflows in"), "min"),
+            Metric("cycles_without_other", msgid("Cycles without the other pump")),
+            Metric("starts_per_h", msgid("Starts per hour"), "/h"),
+            Metric("rain_mm_3h", msgid("Rain in three hours"), "mm"),
+            Metric("jockey_starts_per_h", msgid("Jockey pump starts per hour"), "/h"),
+        )
+    }
+)
+"""What the rules compute from readings and show as evidence."""
+
+REASON_TITLES: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.BAD_TOPIC: msgid("The topic is none that we know"),
+        Reason.UNKNOWN_KIND: msgid("Unknown kind of unit"),
+        Reason.UNKNOWN_CHANNEL: msgid("Unknown channel"),
+        Reason.UNKNOWN_SITE: msgid("The compound is not registered"),
+        Reason.KIND_CONFLICT: msgid("The unit is registered as another kind"),
+        Reason.TOO_LARGE: msgid("The message is too large"),
+        Reason.TOO_MANY_READINGS: msgid("Too many readings in one message"),
+        Reason.NOT_UTF8: msgid("The text is not UTF-8"),
+        Reason.NOT_JSON: msgid("The text is not JSON"),
+        Reason.WRONG_SHAPE: msgid("The fields are not those of a reading or event"),
+        Reason.NO_VALUES: msgid("The reading holds no values"),
+        Reason.BAD_METRIC_NAME: msgid("The name of a metric cannot be used"),
+        Reason.NOT_FINITE: msgid("A value is not a finite number"),
+        Reason.TIME_UNREADABLE: msgid("The time cannot be read"),
+        Reason.TIME_TOO_EARLY: msgid("The time lies too far back"),
+        Reason.TIME_IN_FUTURE: msgid("The time lies in the future"),
+        Reason.TIME_TOO_OLD: msgid("The time is older than what is kept"),
+        Reason.UNKNOWN_EVENT_CODE: msgid("Unknown event code"),
+        Reason.INTERNAL_ERROR: msgid("An error of our own: tell the operator"),
+    }
+)
+
+ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "alarm.raised": msgid("Alarm raised"),
+        "alarm.raised_again": msgid("Alarm raised again"),
+        "alarm.returned": msgid("Alarm condition gone"),
+        "alarm.acknowledged": msgid("Alarm acknowledged"),
+        "alarm.shelved": msgid("Alarm shelved"),
+        "alarm.unshelved": msgid("Alarm taken off the shelf"),
+        "ticket.opened": msgid("Ticket opened"),
+        "ticket.moved": msgid("Ticket moved"),
+        "unit.registered": msgid("Unit heard for the first time"),
+        "unit.imported": msgid("Units imported"),
+        "person.added": msgid("Account added"),
+        "quarantine.replayed": msgid("Quarantined messages replayed"),
+    }
+)

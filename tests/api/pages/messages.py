@@ -1,0 +1,43 @@
+"""Every message that people may read, found where it stands: templates, Python, tables of lower folders."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.extract import extract_from_dir
+
+from alerts.conditions import condition_table
+from alerts.limits import Limits
+from models.equipment import EVENT_TITLES, METRICS
+from registry.role import ROLE_TITLES
+
+ROOT = Path(__file__).parents[3]
+KEYWORDS = {"_": None, "msgid": None, "plural": (1, 2)}
+METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
+
+Message = str | tuple[str, str]
+
+
+def extracted_messages() -> Iterator[tuple[str, Message]]:
+    """(where, message); a message with a plural is a pair."""
+    found = extract_from_dir(
+        str(ROOT / "api"), METHODS, keywords=KEYWORDS, options_map={"templates/**.html": {"trimmed": "true"}}
+    )
+    for path, line, message, _, _ in found:
+        yield f"api/{path}:{line}", (message[0], message[1]) if isinstance(message, tuple) else message
+
+
+def table_messages() -> Iterator[tuple[str, str]]:
+    for kind, metrics in METRICS.items():
+        yield from ((f"METRICS[{kind}]", metric.title) for metric in metrics.values())
+    for kind, titles in EVENT_TITLES.items():
+        yield from ((f"EVENT_TITLES[{kind}]", title) for title in titles.values())
+    yield from (("ROLE_TITLES", title) for title in ROLE_TITLES.values())
+    for kind, conditions in condition_table(Limits()).items():
+        for condition in conditions:
+            yield f"condition {kind}/{condition.code}", condition.title
+            yield f"advice {kind}/{condition.code}", condition.advice
+
+
+def all_messages() -> dict[Message, str]:
+    """Every message with one place where it stands."""
+    return {message: where for where, message in (*table_messages(), *extracted_messages())}
