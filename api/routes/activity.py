@@ -15,6 +15,11 @@ from registry import activity
 from registry.role import Actor
 from registry.site import DEFAULT_TIMEZONE
 
+_EVENT_SCHEMA = {
+    "type": "object",
+    "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": {"type": "string"}},
+}
+
 router = APIRouter(prefix="/activity", tags=["activity"])
 
 
@@ -45,7 +50,7 @@ def list_activity(
     "/stream",
     status_code=200,
     response_class=FeedResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENT_SCHEMA}}}},
 )
 def stream_activity(
     request: Request,

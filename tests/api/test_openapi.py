@@ -1,0 +1,67 @@
+"""The OpenAPI document tells the truth: whatever is sent, the answer is one it names, and never our own fault."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from registry.role import Role
+from tests.api.kit import LIFT, PUMP, World
+
+EXAMPLES = 15
+
+
+@pytest.fixture
+def things(world: World) -> dict[str, object]:
+    """Addresses of things that exist."""
+    alarm_id = world.signal(PUMP, "dry_run")
+    world.signal(LIFT, "entrapment")
+    return {"unit": PUMP.path, "alarm_id": alarm_id, "ticket_id": world.ticket_of(alarm_id), "message_id": 1}
+
+
+def probe(operation: Any, *, mode: GenerationMode, known: dict[str, object] | None, headers: dict[str, str]) -> None:
+    @given(case=operation.as_strategy(generation_mode=mode, path_parameters=known))
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: schemathesis.Case) -> None:
+        # Not every rule can be said in a schema: that a shelving ends within the week, or that a unit exists.
+        case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
+
+    check()
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["meant", "not-meant"])
+def test_whatever_is_sent_the_answer_is_one_that_is_documented(
+    world: World, things: dict[str, object], mode: GenerationMode, subtests: pytest.Subtests
+) -> None:
+    # A closed feed ends its streams at once; otherwise an answer would never be whole.
+    world.app.state.activity_feed.close()
+    schema = schemathesis.openapi.from_asgi("/openapi.json", world.app)
+    person_id = world.person((Role.ADMIN, None))
+    tried = 0
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        known = {name: value for name, value in things.items() if f"{{{name}}}" in operation.path}
+        says = bool(operation.query or operation.body or operation.headers)
+        places = [None, known] if known and (says or mode is GenerationMode.POSITIVE) else [None]
+        if mode is GenerationMode.NEGATIVE and not (says or known):
+            # It takes nothing that could be wrong.
+            continue
+        for path_parameters in places:
+            tried += 1
+            with subtests.test(operation.label, path_parameters=path_parameters):
+                probe(operation, mode=mode, known=path_parameters, headers=world.bearer_of(person_id))
+    assert tried > 20
+
+
+def test_no_page_loads_scripts_from_elsewhere(world: World) -> None:
+    for path in ("/docs", "/redoc"):
+        assert world.client.get(path).status_code == 404
