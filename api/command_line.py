@@ -111,6 +111,18 @@ def _settings(
     return settings.model_copy(update={"mqtt_url": f"embedded://127.0.0.1:{mqtt_port}"})
 
 
+def _read_instant(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no time like 2026-11-23T08:00:00+08:00") from error
+    if instant.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no offset, like +08:00")
+    return round(instant.timestamp() * 1000)
+
+
 @app.command("demo")
 def demo_command(
     scenario: Annotated[str, typer.Option(help="A scenario of `liandong simulate --list`.")] = "xiaohe",
@@ -158,7 +170,7 @@ def simulate_command(
     broker: Annotated[str | None, typer.Option(help="mqtt://host:port to publish to.")] = None,
     out: Annotated[Path | None, typer.Option(help="File for JSON lines, instead of a broker.")] = None,
     truth: Annotated[Path | None, typer.Option(help="File for the ground truth of the faults.")] = None,
-    start: Annotated[datetime | None, typer.Option(help="When simulated time begins.", formats=None)] = None,
+    start: Annotated[str | None, typer.Option(help="When simulated time begins, as RFC 3339 with offset.")] = None,
     history: Annotated[float, typer.Option(min=0, help="Seconds of quiet history to publish first.")] = 0.0,
     list_scenarios: Annotated[bool, typer.Option("--list", help="Show the scenarios and end.")] = False,
 ) -> None:
@@ -182,7 +194,7 @@ def simulate_command(
         broker_url=broker,
         out_path=out,
         truth_path=truth,
-        start_ms=None if start is None else round(start.timestamp() * 1000),
+        start_ms=_read_instant(start),
         history_s=history,
     )
 

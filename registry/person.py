@@ -56,11 +56,24 @@ class RoleGrant(Table):
     site: Mapped[Site | None] = relationship(lazy="joined")
 
 
+class PasswordHash(str):
+    """A password that was hashed already; the slow work is then not done again."""
+
+    __slots__ = ()
+
+
+def hash_password(password: str) -> PasswordHash:
+    """Argon2 hash with its salt. Raises InvalidField for a length that is not allowed."""
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise InvalidField("password", f"must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters")
+    return PasswordHash(_hasher.hash(password))
+
+
 def add_person(
     session: Session,
     *,
     name: str,
-    password: str,
+    password: str | PasswordHash,
     role: Role,
     site: str | None = None,
     display_name: str = "",
@@ -70,15 +83,14 @@ def add_person(
     """Raises InvalidField, NameTaken, UnknownSite."""
     if not NAME.fullmatch(name):
         raise InvalidField("name", f"{name!r} must be 1 to 64 letters, digits or . @ + - _")
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        raise InvalidField("password", f"must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters")
+    password_hash = password if isinstance(password, PasswordHash) else hash_password(password)
     if session.scalar(select(Person.id).where(Person.name == name)) is not None:
         raise NameTaken(name)
     grant = RoleGrant(role=role.value, site=get_site(session, site) if site else None)
     person = Person(
         name=name,
         display_name=display_name or name,
-        password_hash=_hasher.hash(password),
+        password_hash=password_hash,
         language=language,
         created_ms=now_ms,
         grants=[grant],

@@ -14,7 +14,7 @@ from ingest.stores.contract import TelemetryStore
 from models.equipment import Kind
 from models.reading import UnitKey
 from registry.database import Database
-from registry.person import add_person, find_person
+from registry.person import add_person, find_person, hash_password
 from registry.role import Role
 from registry.site import find_site
 from registry.unit import import_units
@@ -30,7 +30,7 @@ DEMO_ACCOUNTS = (
     DemoAccount("owner", DEMO_PASSWORD, Role.OWNER),
     DemoAccount("admin", DEMO_PASSWORD, Role.ADMIN),
 )
-HISTORY_S = 24 * 3600
+HISTORY_S = 6 * 3600
 SIMULATOR_END_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -50,9 +50,11 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
                 site = find_site(session, site_key)
                 if site is not None:
                     site.name = name
-            for account in DEMO_ACCOUNTS:
-                if find_person(session, account.name) is None:
-                    add_person(session, name=account.name, password=account.password, role=account.role, now_ms=now)
+            missing = [account for account in DEMO_ACCOUNTS if find_person(session, account.name) is None]
+            if missing:
+                password = hash_password(DEMO_PASSWORD)
+                for account in missing:
+                    add_person(session, name=account.name, password=password, role=account.role, now_ms=now)
 
     def simulate(stack: ExitStack, broker_url: str, store: TelemetryStore) -> None:
         units = [UnitKey(row["site"], Kind(row["kind"]), row["unit"]) for row in register_rows(story)]
