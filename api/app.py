@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
@@ -20,12 +20,8 @@ from api.security import SignInDesk
 
 API_PREFIX = "/api/v1"
 API_VERSION = "1"
-_OPERATION_KEYS = frozenset({"get", "put", "post", "delete", "patch"})
-
 _PROBLEM_STATUSES = (400, 401, 403, 404, 409, 413, 422, 429, 503)
-_API_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemShape, "description": HTTPStatus(status).phrase} for status in _PROBLEM_STATUSES
-}
+_PROBLEM_SCHEMA = "#/components/schemas/Problem"
 
 
 class App(FastAPI):
@@ -33,7 +29,7 @@ class App(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            _tell_problems_as_such(super().openapi())
+            _tell_problems(super().openapi())
         return super().openapi()
 
 
@@ -73,20 +69,25 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.metrics = metrics
     app.state.sign_in_desk = SignInDesk()
     problems.install(app)
-    api = APIRouter(prefix=API_PREFIX, responses=_API_PROBLEMS)
     for routes in (token, register, alarms, tickets, activity, data_quality):
-        api.include_router(routes.router)
-    app.include_router(api)
+        app.include_router(routes.router, prefix=API_PREFIX)
     app.include_router(operations.router)
     app.include_router(pages.router)
     app.state.error_page = pages.error_page
     return app
 
 
-def _tell_problems_as_such(schema: dict[str, Any]) -> None:
-    for path in schema["paths"].values():
-        for method in _OPERATION_KEYS & path.keys():
-            for response in path[method]["responses"].values():
-                for told in list(response.get("content", {}).values()):
-                    if told.get("schema", {}).get("$ref", "").endswith(f"/{ProblemShape.__name__}"):
-                        response["content"] = {problems.MEDIA_TYPE: told}
+def _tell_problems(schema: dict[str, Any]) -> None:
+    """Writes the problems into every operation of the API at once; to declare them by route costs start-up time."""
+    schemas = schema["components"]["schemas"]
+    schemas["Problem"] = ProblemShape.model_json_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path, operations_there in schema["paths"].items():
+        if path.startswith(API_PREFIX):
+            for operation in operations_there.values():
+                for status in _PROBLEM_STATUSES:
+                    operation["responses"][str(status)] = {
+                        "description": HTTPStatus(status).phrase,
+                        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": _PROBLEM_SCHEMA}}},
+                    }
