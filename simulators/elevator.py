@@ -114,6 +114,7 @@ class ElevatorFleet:
                 self._trips[unit] = self._trips_at(now[lifts], lifts)[0]
                 self._door_cycles[unit] = self._doors_at(now[lifts], lifts)[0]
                 self._run_s[unit] = self._run_s_at(now[lifts], lifts)[0]
+                self._told_trips[unit] = self._told_doors[unit] = self._cycles[unit]
                 self._car[unit] = floor[unit]
                 self._stand(unit, live_ms)
                 self._draw(lifts)
@@ -169,8 +170,9 @@ class ElevatorFleet:
         has_call = wait_s < LONGEST_WAIT_S
         wait_s = np.minimum(wait_s, LONGEST_WAIT_S)
         goes_down = rng.random(count) < np.interp(local_hour(begin), TRAFFIC_HOURS, DOWNWARD)
-        upper = rng.integers(2, self._floors[lifts] + 1).astype(np.float64)
-        other = rng.integers(1, self._floors[lifts] + 1).astype(np.float64)
+        top = self._floors[lifts]
+        upper = np.floor(rng.uniform(2.0, top + 1))
+        other = np.floor(rng.uniform(1.0, top + 1))
         between = rng.random(count) < 0.08
         call = np.where(goes_down, upper, np.where(between & (other != upper), other, 1.0))
         goal = np.where(goes_down, 1.0, upper)
@@ -325,12 +327,13 @@ class ElevatorFleet:
         edges, called = self._edges[chosen], self._has_call[chosen]
         went_empty = called & (self._call[chosen] != self._car[chosen]) & (now >= edges[:, 1])
         carried = called & (self._goal[chosen] != self._call[chosen]) & (now >= edges[:, 4])
-        return self._trips[chosen] + went_empty + carried
+        return np.asarray(self._trips[chosen] + went_empty + carried)
 
     def _doors_at(self, now: Floats, lifts: Ints | None = None) -> Floats:
         chosen = slice(None) if lifts is None else lifts
         edges, called = self._edges[chosen], self._has_call[chosen]
-        return self._door_cycles[chosen] + (called & (now >= edges[:, 3])) + (called & (now >= edges[:, 6]))
+        closed = (now >= edges[:, 3]).astype(np.float64) + (now >= edges[:, 6])
+        return np.asarray(self._door_cycles[chosen] + called * closed)
 
     def _run_s_at(self, now: Floats, lifts: Ints | None = None) -> Floats:
         chosen = slice(None) if lifts is None else lifts
@@ -358,7 +361,7 @@ class ElevatorFleet:
         return np.asarray(self._room_above_c + 10.0 + 0.6 * outdoor)
 
     def _activity(self, ts_ms: Floats) -> Floats:
-        return np.interp(local_hour(ts_ms), TRAFFIC_HOURS, TRAFFIC)
+        return np.asarray(np.interp(local_hour(ts_ms), TRAFFIC_HOURS, TRAFFIC))
 
     def _at(self, lifts: Ints, name: str, begin: Floats) -> Floats:
         if not self.faults.has(name):
@@ -366,5 +369,3 @@ class ElevatorFleet:
         moments = np.zeros(len(self.units))
         moments[lifts] = begin
         return self.faults.severity(name, moments)[lifts]
-
-

@@ -1,4 +1,4 @@
-"""Faults that can be staged: what they are called, how they grow, which events tell of them, and the truth about them."""
+"""Faults that can be staged: what they are called, how they grow, and which events tell of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,7 +156,7 @@ class FaultSchedule:
         for number in numbers:
             unit, fault = self._unit_index[number], self.faults[number]
             since_ms = ts_ms[unit] - self._onset_ms[number]
-            if 0 <= since_ms and ts_ms[unit] < self._end_ms[number]:
+            if since_ms >= 0 and ts_ms[unit] < self._end_ms[number]:
                 grown = min(1.0, since_ms / (fault.ramp_s * 1000)) if fault.ramp_s else 1.0
                 severity[unit] = max(severity[unit], fault.severity * grown)
         return severity

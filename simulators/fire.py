@@ -99,9 +99,9 @@ class FireFleet:
         self._filling = np.where(self._filling, self._tank < TANK_M, self._tank < TANK_REFILL_BELOW_M)
         refill = np.where(self._filling, TANK_REFILL_M_PER_H, 0.0) - 0.004
         self._tank += refill * step_s / 3600
-        self._tank_lost += (
-            (TANK_M - TANK_LOW_M) * faults.severity("low_tank", now) - self._tank_lost
-        ) * -np.expm1(-step_s / 120.0)
+        self._tank_lost += ((TANK_M - TANK_LOW_M) * faults.severity("low_tank", now) - self._tank_lost) * -np.expm1(
+            -step_s / 120.0
+        )
         mains_off = faults.severity("power_fault", now) > 0
         self._discharged_h = np.where(
             mains_off, self._discharged_h + step_s / 3600, np.maximum(self._discharged_h - step_s / 1800, 0.0)

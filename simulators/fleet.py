@@ -10,7 +10,7 @@ from simulators.faults import FaultSchedule, ScheduledEvent
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One reading of every unit, unit i at `ts_ms[i]`; NaN is not told. Events are those the units noticed themselves."""
+    """One reading of every unit, unit i at `ts_ms[i]`; NaN is not told. Events are those that follow from the state."""
 
     ts_ms: Ints
     values: dict[str, Floats]

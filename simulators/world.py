@@ -1,0 +1,144 @@
+"""A compound as a whole: its fleets advanced side by side, and what they say as messages in order of time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from models.equipment import METRICS, Kind
+from models.reading import UnitKey
+from simulators.elevator import ElevatorFleet
+from simulators.faults import SENSOR_DROPOUT, UNIT_OFFLINE, FaultSchedule
+from simulators.fire import FireFleet
+from simulators.fleet import Fleet, Round
+from simulators.message import Message, Values, backlog, event, reading_values, status, telemetry
+from simulators.pump import PumpFleet
+from simulators.scenario import Scenario
+from simulators.weather import Weather
+
+INTERVAL_MS = 10_000
+EDGE_MS = 300
+"""Readings keep this far from the edges of the interval, so that jitter never moves one into the next."""
+JITTER_MS = 200
+HISTORY_INTERVAL_S = {Kind.ELEVATOR: 300, Kind.PUMP: 10, Kind.FIRE: 300}
+"""Pumps more often than the others: a run of a few minutes must not fall between two readings."""
+BACKLOG_READINGS = 500
+
+
+class World:
+    """Everything of one scenario, from `start_ms` on. Time only goes on; all randomness comes from the seed."""
+
+    def __init__(self, scenario: Scenario, *, seed: int, start_ms: int) -> None:
+        rngs = np.random.default_rng(seed).spawn(5)
+        self._weather = Weather.seeded(scenario.climate, rng=rngs[0])
+        self._rng = rngs[1]
+        weather = self._weather
+
+        def faults(kind: Kind, units: list[str]) -> FaultSchedule:
+            return FaultSchedule(kind, scenario.faults, units)
+
+        fleets: list[Fleet] = []
+        if scenario.lifts:
+            lift_faults = faults(Kind.ELEVATOR, [lift.unit for lift in scenario.lifts])
+            fleets.append(
+                ElevatorFleet(scenario.lifts, start_ms=start_ms, weather=weather, faults=lift_faults, rng=rngs[2])
+            )
+        if scenario.sumps:
+            sump_faults = faults(Kind.PUMP, [sump.unit for sump in scenario.sumps])
+            fleets.append(
+                PumpFleet(scenario.sumps, start_ms=start_ms, weather=weather, faults=sump_faults, rng=rngs[3])
+            )
+        if scenario.fire_systems:
+            fire_faults = faults(Kind.FIRE, [system.unit for system in scenario.fire_systems])
+            fleets.append(
+                FireFleet(scenario.fire_systems, start_ms=start_ms, weather=weather, faults=fire_faults, rng=rngs[4])
+            )
+        self.fleets = tuple(fleets)
+        self._keys = {
+            fleet.kind: tuple(UnitKey(scenario.site, fleet.kind, unit) for unit in fleet.units) for fleet in fleets
+        }
+        # Not all units speak in the same millisecond: each has its own place in the interval.
+        self._offsets_ms = {
+            fleet.kind: self._rng.integers(EDGE_MS, INTERVAL_MS - EDGE_MS, len(fleet.units)) for fleet in fleets
+        }
+        self._now_ms = start_ms
+
+    @property
+    def unit_keys(self) -> list[UnitKey]:
+        return [key for keys in self._keys.values() for key in keys]
+
+    def history(self, until_ms: int) -> Iterator[tuple[float, Message]]:
+        """Quiet readings from now until then at a wide interval, many in one message. Events are not told.
+
+        Each message comes with how much has been told by then, as seconds summed over the units.
+        """
+        start_ms, told_s = self._now_ms, 0.0
+        for fleet in self.fleets:
+            step_ms = HISTORY_INTERVAL_S[fleet.kind] * 1000
+            offsets = self._offsets_ms[fleet.kind] * (step_ms // INTERVAL_MS)
+            gathered: list[list[tuple[int, Values]]] = [[] for _ in fleet.units]
+            for moment_ms in range(start_ms, until_ms - step_ms + 1, step_ms):
+                round_ = fleet.advance(moment_ms + offsets)
+                for unit, values in enumerate(reading_values(round_, fleet.kind)):
+                    gathered[unit].append((int(round_.ts_ms[unit]), values))
+                if len(gathered[0]) == BACKLOG_READINGS or moment_ms + 2 * step_ms > until_ms:
+                    for message in self._backlog(fleet.kind, gathered):
+                        yield told_s, message
+                told_s += len(fleet.units) * step_ms / 1000
+        self._now_ms = until_ms
+
+    def begin(self, live_ms: int) -> list[Message]:
+        """Live time begins: every unit says that it is there."""
+        self._now_ms = live_ms
+        self._weather.begin(live_ms)
+        for fleet in self.fleets:
+            fleet.begin(live_ms)
+        return [status(key, live_ms, is_online=True) for key in self.unit_keys]
+
+    def next_interval(self) -> list[Message]:
+        """What is said within the next ten seconds, in order of time."""
+        from_ms, until_ms = self._now_ms, self._now_ms + INTERVAL_MS
+        messages: list[Message] = []
+        for fleet in self.fleets:
+            keys, faults = self._keys[fleet.kind], fleet.faults
+            ts_ms = from_ms + self._offsets_ms[fleet.kind] + self._rng.integers(-JITTER_MS, JITTER_MS, len(keys))
+            round_ = self._without_dropouts(fleet.advance(ts_ms), fleet)
+            offline = faults.severity(UNIT_OFFLINE, ts_ms) > 0
+            for unit, values in enumerate(reading_values(round_, fleet.kind)):
+                if not offline[unit] and values:
+                    messages.append(telemetry(keys[unit], int(ts_ms[unit]), values))
+            for said in (*faults.events(from_ms, until_ms), *round_.events):
+                at_ms = np.full(len(keys), said.ts_ms)
+                if not faults.severity(UNIT_OFFLINE, at_ms)[said.unit_index]:
+                    key = keys[said.unit_index]
+                    messages.append(event(key, said.ts_ms, said.code, is_on=said.is_on, point=said.point))
+            for unit, moment_ms, is_online in faults.connection_changes(from_ms, until_ms):
+                messages.append(status(keys[unit], moment_ms, is_online=is_online))
+        self._now_ms = until_ms
+        return sorted(messages, key=lambda message: message.ts_ms)
+
+    @property
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def farewell(self, ts_ms: int) -> list[Message]:
+        """Every unit says that it goes."""
+        return [status(key, ts_ms, is_online=False) for key in self.unit_keys]
+
+    def _backlog(self, kind: Kind, gathered: list[list[tuple[int, Values]]]) -> Iterator[Message]:
+        for unit, readings in enumerate(gathered):
+            if readings:
+                yield backlog(self._keys[kind][unit], readings)
+                readings.clear()
+
+    @staticmethod
+    def _without_dropouts(round_: Round, fleet: Fleet) -> Round:
+        for unit, fault, onset_ms, end_ms in fleet.faults.spans(SENSOR_DROPOUT):
+            if onset_ms <= round_.ts_ms[unit] < end_ms:
+                # Without a name it is the first that is no state: the sensor people would miss first.
+                metric = fault.metric or next(
+                    name for name in round_.values if not METRICS[fleet.kind][name].is_boolean
+                )
+                column = round_.values[metric].astype(np.float64)
+                column[unit] = np.nan
+                round_.values[metric] = column
+        return round_
