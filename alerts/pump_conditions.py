@@ -213,6 +213,7 @@ def pump_values(limits: Limits) -> tuple[Condition, ...]:
             case="standby",
             advice="The pumps should alternate: test the other one by hand and check the selector.",
             raise_when=lambda s: s["cycles_without_other"] >= limits.standby_cycles,
+            clear_when=lambda s: (s["cycles_without_other"] < limits.standby_cycles) & (s["both_pumps_ran"] == 1),
             columns=("cycles_without_other", "pump1_running", "pump2_running"),
         ),
         Condition(
@@ -234,7 +235,7 @@ def pump_values(limits: Limits) -> tuple[Condition, ...]:
             case="rain",
             advice="Rain of an orange warning or more in three hours: thresholds are lowered, post people early.",
             raise_when=lambda s: s["rain_mm_3h"] >= limits.rain_orange_mm_3h,
-            clear_when=lambda s: s["rain_mm_3h"] < limits.rain_orange_mm_3h * 0.5,
+            clear_when=lambda s: (s["rain_mm_3h"] < limits.rain_orange_mm_3h * 0.5) & (s["rain_known_min"] >= 180),
             columns=("rain_mm_3h",),
         ),
         offline_condition(Kind.PUMP, Severity.MINOR),

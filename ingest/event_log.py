@@ -68,8 +68,8 @@ def of_unit(session: Session, unit_id: int, *, limit: int = 50) -> list[EventRec
     return list(session.scalars(query.order_by(EventRecord.ts_ms.desc(), EventRecord.id.desc()).limit(limit)))
 
 
-def still_on(session: Session) -> list[Event]:
-    """Events whose last word is "on", of all units."""
+def last_words(session: Session) -> list[Event]:
+    """The newest word on each code and point of all units, on or off, in order of time."""
     last = (
         select(EventRecord.unit_id, EventRecord.code, EventRecord.point, func.max(EventRecord.ts_ms).label("ts_ms"))
         .group_by(EventRecord.unit_id, EventRecord.code, EventRecord.point)
@@ -85,7 +85,8 @@ def still_on(session: Session) -> list[Event]:
         ),
     )
     newest: dict[tuple[int, str, str], EventRecord] = {}
-    for row in session.scalars(query.order_by(EventRecord.id)):
+    for row in session.scalars(query.order_by(EventRecord.ts_ms, EventRecord.id)):
         newest[row.unit_id, row.code, row.point] = row
     units: dict[int, UnitKey] = {unit.id: unit.unit_key for unit in all_units(session)}
-    return [Event(units[row.unit_id], row.ts_ms, row.code, True, row.point) for row in newest.values() if row.is_on]
+    words = sorted(newest.values(), key=lambda row: (row.ts_ms, row.id))
+    return [Event(units[row.unit_id], row.ts_ms, row.code, row.is_on, row.point) for row in words]

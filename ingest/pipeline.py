@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from alerts import incident
 from alerts.alarm import open_alarms
 from alerts.conditions import ANOMALY
+from alerts.derived import DERIVED_COLUMNS
 from alerts.watch import Signal, Watch
 from ingest import event_log, ledger, outbox, quarantine, unknown_metric
 from ingest.directory import UnitDirectory
@@ -26,7 +27,7 @@ from ingest.event_log import EventKey
 from ingest.novelty import found_in, repeated_in_block
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
-from ingest.recollection import open_since, recollect
+from ingest.recollection import FAR_FUTURE_MS, open_since, recollect
 from ingest.store_writer import StoreWriter
 from ingest.stores.contract import StoreUnavailable, TelemetryStore
 from ingest.watermark import NEVER_MS, Watermark
@@ -40,6 +41,8 @@ from registry.unit import connection_states, set_status
 MAX_BACK_MS = 300 * 24 * 3600 * 1000
 """A reading so much older than its unit's newest comes from a wrong clock, not from a gateway's backlog."""
 RETRY_S = 1.0
+HISTORY_ROWS = 1_100
+"""Three hours at a row every ten seconds: as far back as the sums of the rules reach."""
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +104,7 @@ class Pipeline:
         self._store = store
         self._writer = writer
         self._watch = watch
+        watch.on_failure = _note_failed_rule
         self._door = door
         self._clock = clock
         self._draw_batch_id = draw_batch_id
@@ -119,24 +123,32 @@ class Pipeline:
         units = self._directory.load()
         newest = self._store.newest_ms()
         self._watermark.load(newest)
-        for block in self._writer.pending_blocks():
+        pending = self._writer.pending_blocks()
+        for block in pending:
             self._watermark.advance(block)
+        by_unit = _newest_by_unit(newest)
         with self._database.reading() as session:
             states = connection_states(session)
             active = [alarm for alarm in open_alarms(session) if alarm.is_active]
             self._is_online = {state.unit_id: (state.is_online, state.status_ms) for state in states}
             self._watch.restore(
                 latest=self._store.latest(units),
-                events=event_log.still_on(session),
+                history=self._history(unit for unit in by_unit if DERIVED_COLUMNS[unit.kind]),
+                pending=pending,
+                events=event_log.last_words(session),
                 statuses=[StatusChange(state.unit, state.status_ms, state.is_online) for state in states],
                 active=[(alarm.unit.unit_key, alarm.condition) for alarm in active],
                 now_ms=now_ms,
             )
         self._recollect(
             {alarm.unit.unit_key: alarm.evidence for alarm in active if alarm.condition == ANOMALY},
-            _newest_by_unit(newest),
+            by_unit,
             now_ms=now_ms,
         )
+
+    def _history(self, units: Iterable[UnitKey]) -> Iterable[ReadingBlock]:
+        for unit in units:
+            yield self._store.history(unit, end_ms=FAR_FUTURE_MS, rows=HISTORY_ROWS)
 
     def _recollect(
         self, anomalous: dict[UnitKey, dict[str, Any]], newest_ms: dict[UnitKey, int], *, now_ms: int
@@ -408,6 +420,11 @@ class Pipeline:
 
 class Stopped(Exception):
     """The worker is to end while a batch could not be committed; its messages stay with the broker."""
+
+
+def _note_failed_rule(where: str, error: Exception) -> None:
+    log.error("a rule failed; the others went on", rule=where, exc_info=error)
+    failures_total.labels("rule").inc()
 
 
 def _may_pass(error: SQLAlchemyError) -> bool:
