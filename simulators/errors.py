@@ -33,6 +33,16 @@ class BadRecording(SimulatorError):
         self.line = line
 
 
+class BadName(SimulatorError):
+    """A name that topics cannot hold, or that nobody knows."""
+
+    def __init__(self, what: str, name: str) -> None:
+        hint = " (small letters, digits and hyphens)" if what in ("site", "unit") else ""
+        super().__init__(f"{name!r} is no {what}{hint}")
+        self.what = what
+        self.name = name
+
+
 class BadBrokerUrl(SimulatorError):
     """The address is not repeated: it may hold a password."""
 

@@ -22,6 +22,7 @@ IN_FLIGHT = 200
 CONNECT_WITHIN_S = 10.0
 RETURNS_WITHIN_S = 60.0
 FLUSH_WITHIN_S = 10.0
+LAST_WORDS_WITHIN_S = 2.0
 LOOK_EVERY_S = 0.2
 KEEP_ALIVE_S = 30
 RECONNECT_FIRST_S = 1
@@ -81,6 +82,7 @@ class BrokerOutlet:
         self._returns_within_s = returns_within_s
         self._limit = in_flight
         self._in_flight = 0
+        self._end_by = 0.0
         self._changed = threading.Condition()
         self._is_connected = False
         self._refusal = ""
@@ -125,8 +127,9 @@ class BrokerOutlet:
     def _wait_for_room(self) -> None:
         gone_at: float | None = None
         while True:
+            look_s = 0.0 if self._end_by and monotonic() >= self._end_by else LOOK_EVERY_S
             with self._changed:
-                if self._changed.wait_for(lambda: self._in_flight < self._limit, LOOK_EVERY_S):
+                if self._changed.wait_for(lambda: self._in_flight < self._limit, look_s):
                     return
                 is_connected = self._is_connected
             if is_connected:
@@ -136,8 +139,10 @@ class BrokerOutlet:
             elif monotonic() - gone_at > self._returns_within_s:
                 raise BrokerLost(self.address.display, self._returns_within_s)
             if self._should_stop():
-                # What is under way stays with paho; one more does no harm, waiting for it would.
-                return
+                # Last words are worth a moment of waiting altogether, not a moment each.
+                self._end_by = self._end_by or monotonic() + LAST_WORDS_WITHIN_S
+                if monotonic() >= self._end_by:
+                    return
 
     def _build(self, client_id: str, last_will: Message | None) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id)
