@@ -18,10 +18,19 @@ from fastapi.security import OAuth2PasswordBearer
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.errors import ForgedRequest, NotSignedIn, RoleMissing, SignInNeeded, UnknownRoute, WrongCredentials
+from api.errors import (
+    ForgedRequest,
+    NotSignedIn,
+    RoleMissing,
+    SignInNeeded,
+    TooManyAttempts,
+    UnknownRoute,
+    WrongCredentials,
+)
 from api.resources import Resources, get_resources
 from api.route_roles import PUBLIC, RESIDENTS, ROUTE_ROLES, Access
 from api.sign_in_limit import SignInLimit
+from registry.database import Database
 from registry.errors import UnknownSite
 from registry.login import LIFETIME_MS, Purpose, SignedIn, close_login, find_login, open_login
 from registry.person import NAME, Person, authenticate
@@ -35,6 +44,9 @@ SECRET_BYTES = 32
 LONGEST_SECRET = 200
 # Verifying one password takes 64 MiB and a core for a moment; a crowd at the door must not take the memory of all.
 PASSWORDS_AT_ONCE = 2
+# Those who wait hold a thread each, and there are forty for all routes.
+WAITING_AT_MOST = 20
+WAIT_S = 2
 
 # Documents the scheme in OpenAPI; the guard below reads the header itself, because a cookie may stand in its place.
 _bearer_scheme = OAuth2PasswordBearer(tokenUrl="/api/v1/token", auto_error=False)
@@ -54,19 +66,23 @@ class SignInDesk:
     def __init__(self) -> None:
         self._limit = SignInLimit()
         self._turns = threading.BoundedSemaphore(PASSWORDS_AT_ONCE)
+        self._places = threading.BoundedSemaphore(PASSWORDS_AT_ONCE + WAITING_AT_MOST)
 
     def open_login(
         self, resources: Resources, *, name: str, password: str, address: str, purpose: Purpose
     ) -> OpenedLogin:
         """Raises WrongCredentials or TooManyAttempts."""
-        self._limit.begin(address=address, name=name, now_ms=resources.clock())
-        # In two transactions: while a password is verified nobody shall wait for the database. A name that nobody can
-        # have takes as long as any other, but never reaches the database.
-        with self._turns, resources.database.reading() as session:
-            person = authenticate(session, name=name if NAME.fullmatch(name) else "-", password=password)
-            if person is None:
-                raise WrongCredentials
-            person_id = person.id
+        self._limit.check(address=address, name=name, now_ms=resources.clock())
+        if not self._places.acquire(blocking=False):
+            raise TooManyAttempts(WAIT_S)
+        try:
+            with self._turns:
+                person_id = _authenticated(resources.database, name, password)
+        finally:
+            self._places.release()
+        if person_id is None:
+            self._limit.failed(address=address, name=name, now_ms=resources.clock())
+            raise WrongCredentials
         self._limit.succeeded(address=address, name=name)
         secret, csrf_token = secrets.token_urlsafe(SECRET_BYTES), secrets.token_urlsafe(SECRET_BYTES)
         now_ms = resources.clock()
@@ -74,6 +90,14 @@ class SignInDesk:
             person = session.get_one(Person, person_id)
             login = open_login(session, person, secret=secret, purpose=purpose, csrf_token=csrf_token, now_ms=now_ms)
             return OpenedLogin(secret, SignedIn(person.as_actor(), csrf_token, login.expires_ms))
+
+
+def _authenticated(database: Database, name: str, password: str) -> int | None:
+    """The person's id. In a transaction of its own: while a password is verified nobody shall wait to write."""
+    with database.reading() as session:
+        # A name that nobody can have takes as long as any other, but never reaches the database.
+        person = authenticate(session, name=name if NAME.fullmatch(name) else "-", password=password)
+        return None if person is None else person.id
 
 
 def sign_in(request: Request, *, name: str, password: str, purpose: Purpose) -> OpenedLogin:

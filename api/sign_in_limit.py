@@ -25,27 +25,25 @@ class SignInLimit:
     _failures: OrderedDict[tuple[str, str], deque[int]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, *, address: str, name: str, now_ms: int) -> None:
-        """Counts the attempt as failed until `succeeded` says otherwise. Raises TooManyAttempts."""
+    def check(self, *, address: str, name: str, now_ms: int) -> None:
+        """Raises TooManyAttempts when too many have failed."""
         with self._lock:
-            keys = _keys(address, name)
-            waits = [self._wait_ms(key, limit, now_ms) for key, limit in keys]
-            if any(waits):
-                raise TooManyAttempts(-(-max(waits) // 1000))
-            for key, _ in keys:
+            waits = [self._wait_ms(key, limit, now_ms) for key, limit in _keys(address, name)]
+        if any(waits):
+            raise TooManyAttempts(-(-max(waits) // 1000))
+
+    def failed(self, *, address: str, name: str, now_ms: int) -> None:
+        with self._lock:
+            for key, _ in _keys(address, name):
                 self._failures.setdefault(key, deque()).append(now_ms)
                 self._failures.move_to_end(key)
             while len(self._failures) > MAX_KEYS:
                 self._failures.popitem(last=False)
 
     def succeeded(self, *, address: str, name: str) -> None:
-        """Takes the attempt that was begun back from the counts, and forgives the pair its earlier failures."""
+        """Forgives a person what they mistyped before, at this address."""
         with self._lock:
-            (pair, _), *others = _keys(address, name)
-            self._failures.pop(pair, None)
-            for key, _ in others:
-                if failures := self._failures.get(key):
-                    failures.pop()
+            self._failures.pop(_keys(address, name)[0][0], None)
 
     def _wait_ms(self, key: tuple[str, str], limit: int, now_ms: int) -> int:
         failures = self._failures.get(key)

@@ -1,8 +1,12 @@
 """Tokens: given for a name and a password, kept as a hash, ended by time and by will."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select
 
+from api.security import WAITING_AT_MOST
 from api.sign_in_limit import FAILURES_OF_PAIR, WINDOW_MS
 from registry.login import LIFETIME_MS, Login
 from registry.person import Person, add_person
@@ -100,3 +104,16 @@ def test_who_is_no_longer_active_is_out_at_once(world: World) -> None:
 def test_what_is_no_token_opens_nothing(world: World, header: str) -> None:
     response = world.client.get("/api/v1/me", headers={"Authorization": header.encode("latin-1")})
     assert response.status_code == 401
+
+
+def test_a_crowd_at_the_door_leaves_threads_for_the_rest(world: World, chen: str) -> None:
+    together = threading.Barrier(40)
+
+    def come(_: int) -> int:
+        together.wait(20)
+        return ask(world, chen, PASSWORD)[0]
+
+    with ThreadPoolExecutor(together.parties) as pool:
+        statuses = list(pool.map(come, range(together.parties)))
+    assert set(statuses) <= {200, 429}
+    assert statuses.count(200) >= WAITING_AT_MOST
