@@ -181,11 +181,12 @@ def problem_of(error: Exception, *, instance: str) -> Problem:
 
 def _of_validation(error: RequestValidationError, *, instance: str) -> Problem:
     # The value itself is not told back: it may be a password.
-    errors = [
-        {"in": str(where), "field": ".".join(str(part) for part in path), "reason": str(each["msg"])}
-        for each in error.errors()
-        for where, *path in [each["loc"] or ("request",)]
-    ]
+    errors = []
+    for each in error.errors():
+        where, *path = each["loc"] or ("request",)
+        # Behind the name of a parameter stands only which of its types did not fit.
+        name = ".".join(str(part) for part in (path if where == "body" else path[:1]))
+        errors.append({"in": str(where), "field": name, "reason": str(each["msg"])})
     told = "; ".join(f"{each['field'] or each['in']}: {each['reason']}" for each in errors)
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     return Problem(status, "invalid-request", "Invalid request", told, instance, {"errors": errors})

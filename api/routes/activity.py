@@ -3,17 +3,20 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field
 
 from api.activity_feed import MOST_STREAMS, ActivityFeed, FeedResponse
 from api.errors import TooManyStreams
 from api.resources import Held
-from api.routes.parameters import DEFAULT_ITEMS, LARGEST_ID, Cursor, Limit
+from api.routes.parameters import DEFAULT_ITEMS, LARGEST_ID, AbsentIfEmpty, Cursor, Limit
 from api.routes.presenting import activity_shape, may_see_activity, zones_of
 from api.routes.shapes import ActivityShape, Page
 from api.security import ApiActor, caller, names_people
 from registry import activity
 from registry.role import Actor
 from registry.site import DEFAULT_TIMEZONE
+
+AfterId = Annotated[Annotated[int, Field(ge=0, le=LARGEST_ID)] | None, AbsentIfEmpty]
 
 _EVENT_SCHEMA = {
     "type": "object",
@@ -27,13 +30,13 @@ router = APIRouter(prefix="/activity", tags=["activity"])
 def list_activity(
     actor: ApiActor,
     held: Held,
-    after: Annotated[int, Query(ge=0, le=LARGEST_ID, description="id of the last row already known")] = 0,
+    after: Annotated[AfterId, Query(description="id of the last row already known")] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_ITEMS,
 ) -> Page[ActivityShape]:
     """Rows after an id, oldest first; `next` is the `cursor` (or the `after`) to go on with."""
     with held.database.reading() as session:
-        after_id = int(cursor) if cursor else after
+        after_id = int(cursor) if cursor else after or 0
         rows = activity.after(session, after_id, visible=actor.sites, limit=limit + 1)
         zones = zones_of(session, {row.site for row in rows})
         shown = [
@@ -56,7 +59,7 @@ def stream_activity(
     request: Request,
     actor: ApiActor,
     held: Held,
-    after: Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="where a first connection begins")] = None,
+    after: Annotated[AfterId, Query(description="where a first connection begins")] = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=LARGEST_ID)] = None,
 ) -> FeedResponse:
     """Server-sent events: `id` is the id of the activity, `data` the row as `GET /activity` gives it.

@@ -12,7 +12,7 @@ from alerts.errors import UnknownAlarm
 from alerts.severity import Severity
 from api.condition_index import find_condition
 from api.resources import Held, Resources
-from api.routes.parameters import DEFAULT_ITEMS, Cursor, Filter, Id, Instant, Limit, Text
+from api.routes.parameters import DEFAULT_ITEMS, AbsentIfEmpty, Cursor, Filter, Id, Instant, Limit, Text
 from api.routes.presenting import alarm_detail, alarm_shape
 from api.routes.register import find_unit_seen
 from api.routes.shapes import AlarmDetail, AlarmShape, Page
@@ -34,9 +34,11 @@ class Shelving(BaseModel):
 def list_alarms_seen(
     actor: ApiActor,
     held: Held,
-    state: Annotated[Literal["open"] | AlarmState | None, Query(description="`open`: every state but normal")] = None,
+    state: Annotated[
+        Literal["open"] | AlarmState | None, AbsentIfEmpty, Query(description="`open`: every state but normal")
+    ] = None,
     site: Filter = None,
-    severity: Severity | None = None,
+    severity: Annotated[Severity | None, AbsentIfEmpty] = None,
     unit: Filter = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_ITEMS,

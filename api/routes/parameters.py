@@ -11,6 +11,14 @@ LARGEST_ID = 2**63 - 1
 MOST_ITEMS = 500
 DEFAULT_ITEMS = 100
 
+
+def _absent_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+AbsentIfEmpty = BeforeValidator(_absent_if_empty)
+"""Some clients write `site=&kind=` for what they do not ask for."""
+
 Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 UnitPath = Annotated[str, Path(description="`{site}~{unit}`", max_length=129, examples=["xiaohe~b3-l1"])]
 Cursor = Annotated[

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from api.errors import InvalidField, UnknownMetric
 from api.instants import rfc3339
 from api.resources import Held
-from api.routes.parameters import DEFAULT_ITEMS, Cursor, Filter, Instant, Limit, UnitPath
+from api.routes.parameters import DEFAULT_ITEMS, AbsentIfEmpty, Cursor, Filter, Instant, Limit, UnitPath
 from api.routes.presenting import unit_fields, unit_shape
 from api.routes.shapes import MetricShape, Page, ReadingsShape, SiteShape, UnitDetail, UnitShape
 from api.security import ApiActor, check_site
@@ -51,7 +52,7 @@ def list_units_seen(
     actor: ApiActor,
     held: Held,
     site: Filter = None,
-    kind: Kind | None = None,
+    kind: Annotated[Kind | None, AbsentIfEmpty] = None,
     search: Filter = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_ITEMS,
@@ -93,9 +94,13 @@ def list_readings(
     held: Held,
     unit: UnitPath,
     metric: Annotated[str, Query(min_length=1, max_length=MAX_METRIC_NAME_LENGTH)],
-    start: Annotated[Instant | None, Query(description="24 hours before the end when absent")] = None,
-    end: Annotated[Instant | None, Query(description="now when absent")] = None,
-    step: Annotated[int | None, Query(ge=1, le=MOST_STEP_S, description="seconds; chosen to fit when absent")] = None,
+    start: Annotated[Instant | None, AbsentIfEmpty, Query(description="24 hours before the end when absent")] = None,
+    end: Annotated[Instant | None, AbsentIfEmpty, Query(description="now when absent")] = None,
+    step: Annotated[
+        Annotated[int, Field(ge=1, le=MOST_STEP_S)] | None,
+        AbsentIfEmpty,
+        Query(description="seconds; chosen to fit when absent"),
+    ] = None,
 ) -> ReadingsShape:
     """Values with start <= t < end, condensed by step. Steps begin at multiples of the step; empty ones are absent."""
     with held.database.reading() as session:

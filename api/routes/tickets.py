@@ -11,7 +11,7 @@ from alerts.errors import UnknownTicket
 from alerts.severity import Severity
 from alerts.ticket import MAX_NOTE_LENGTH, Stage, Ticket, TicketKind, get_ticket, list_tickets
 from api.resources import Held
-from api.routes.parameters import DEFAULT_ITEMS, Cursor, Filter, Id, Limit, Text
+from api.routes.parameters import DEFAULT_ITEMS, AbsentIfEmpty, Cursor, Filter, Id, Limit, Text
 from api.routes.presenting import ticket_detail, ticket_shape
 from api.routes.register import find_unit_seen, unit_seen
 from api.routes.shapes import Page, TicketDetail, TicketShape
@@ -53,7 +53,9 @@ class Transition(BaseModel):
 def list_tickets_seen(
     actor: ApiActor,
     held: Held,
-    stage: Annotated[Literal["open"] | Stage | None, Query(description="`open`: neither closed nor cancelled")] = None,
+    stage: Annotated[
+        Literal["open"] | Stage | None, AbsentIfEmpty, Query(description="`open`: neither closed nor cancelled")
+    ] = None,
     site: Filter = None,
     unit: Filter = None,
     cursor: Cursor = None,

@@ -37,6 +37,8 @@ def test_units_are_found_by_site_kind_and_words(world: World) -> None:
     assert found(search="B3-L1") == [LIFT.path]
     assert found(search="100%") == []
     assert found(site="nowhere") == []
+    assert found(site="", kind="pump", search="", cursor="") == [PUMP.path, FAR_PUMP.path]
+    assert len(found(kind="")) == 4
 
 
 def test_pages_hold_every_unit_once(world: World) -> None:
@@ -93,6 +95,17 @@ def test_times_are_epoch_milliseconds_or_carry_their_offset(world: World, start:
     world.measure(PUMP, {"level_m": [1.0, 2.0]}, start_ms=NOON_MS - 1_000, step_ms=1_000)
     found = readings(world, {"start": start, "end": NOON_MS + 1_000, "step": 1}).json()
     assert found["points"] == [[NOON_MS, 2.0, 2.0, 2.0, 1]]
+
+
+def test_what_is_empty_is_not_asked_for(world: World) -> None:
+    assert readings(world, {"start": "", "end": "", "step": ""}).json() == readings(world, {}).json()
+    headers = world.bearer(ANYBODY)
+    for query in (
+        "alarms?state=&site=&severity=&unit=&cursor=",
+        "tickets?stage=&site=&unit=&cursor=",
+        "activity?after=",
+    ):
+        assert world.client.get(f"/api/v1/{query}", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
