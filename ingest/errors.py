@@ -27,6 +27,15 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+class BatchTooWide(Exception):
+    """Messages that name too many different metrics to stand in one block; taken in smaller parts they do not."""
+
+    def __init__(self, rows: int, metrics: int) -> None:
+        super().__init__(f"{rows} readings of {metrics} different metrics")
+        self.rows = rows
+        self.metrics = metrics
+
+
 class Unreadable(Exception):
     """A message that cannot be taken, with the reason and what exactly was wrong."""
 

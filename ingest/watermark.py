@@ -8,6 +8,11 @@ from models.equipment import Kind
 from models.reading import Bools, Ints, ReadingBlock, UnitKey
 
 NEVER_MS = np.iinfo(np.int64).min
+ALWAYS_MS = np.iinfo(np.int64).max
+MAX_METRICS = 2_000
+"""Of a kind. Names beyond these, from devices that put changing things into them, are looked up each time instead."""
+UNTRACKED = 0
+"""Column of those names: nothing in it is known to be new."""
 
 
 class Watermark:
@@ -40,6 +45,7 @@ class _Table:
         self._rows: dict[UnitKey, int] = {}
         self._columns: dict[str, int] = {}
         self.newest_ms = np.full((64, 32), NEVER_MS)
+        self.newest_ms[:, UNTRACKED] = ALWAYS_MS
 
     def row(self, unit: UnitKey) -> int:
         row = self._rows.setdefault(unit, len(self._rows))
@@ -48,13 +54,18 @@ class _Table:
         return row
 
     def column(self, metric: str) -> int:
-        column = self._columns.setdefault(metric, len(self._columns))
+        column = self._columns.get(metric)
+        if column is None:
+            if len(self._columns) >= MAX_METRICS:
+                return UNTRACKED
+            column = self._columns[metric] = len(self._columns) + 1
         if column >= self.newest_ms.shape[1]:
             self._grow(len(self.newest_ms), 2 * self.newest_ms.shape[1])
         return column
 
     def _grow(self, rows: int, columns: int) -> None:
         larger = np.full((rows, columns), NEVER_MS)
+        larger[:, UNTRACKED] = ALWAYS_MS
         larger[: self.newest_ms.shape[0], : self.newest_ms.shape[1]] = self.newest_ms
         self.newest_ms = larger
 
@@ -69,7 +80,7 @@ class _Table:
 
     def newest_of_units(self, block: ReadingBlock) -> Ints:
         rows, _ = self._places(block)
-        return np.asarray(self.newest_ms[rows].max(axis=1))
+        return np.asarray(self.newest_ms[rows, 1:].max(axis=1))
 
     def advance(self, block: ReadingBlock) -> None:
         rows, columns = self._places(block)

@@ -4,7 +4,7 @@ Per message there is one JSON decode and a few list appends; everything after th
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ingest.errors import Reason, Unreadable
+from ingest.errors import BatchTooWide, Reason, Unreadable
 from models.equipment import EVENT_TITLES, Kind
 from models.event import Event, StatusChange
 from models.reading import Floats, Ints, ReadingBlock, UnitKey
@@ -26,6 +26,8 @@ MAX_READINGS = 1000
 MAX_METRICS = 200
 MAX_METRIC_NAME_LENGTH = 100
 MAX_POINT_LENGTH = 100
+MAX_CELLS = 4_000_000
+"""Of one block, named or not: thirty bytes each while a batch is being taken."""
 MAX_CACHED_TOPICS = 200_000
 EARLIEST_MS = 946_684_800_000
 """2000-01-01: a clock that says less was never set."""
@@ -185,7 +187,7 @@ def read_time(ts: Timestamp, *, now_ms: int) -> int:
 class _Rows:
     """Rows of one kind on their way to becoming a block."""
 
-    __slots__ = ("messages", "ts_ms", "unit_index", "units", "values")
+    __slots__ = ("groups", "messages", "ts_ms", "unit_index", "units", "values")
 
     def __init__(self) -> None:
         self.units: dict[UnitKey, int] = {}
@@ -193,6 +195,7 @@ class _Rows:
         self.ts_ms: list[int] = []
         self.messages: list[int] = []
         self.values: list[dict[str, float | bool]] = []
+        self.groups: dict[tuple[str, ...], list[int]] = {}
 
     def add(self, message: int, unit: UnitKey, ts_ms: int, values: dict[str, float | bool]) -> None:
         self.unit_index.append(self.units.setdefault(unit, len(self.units)))
@@ -202,7 +205,10 @@ class _Rows:
 
 
 def decode_batch(messages: Sequence[RawMessage]) -> Decoded:
-    """Decodes messages into columns; what cannot be read is rejected by message, whole, with its reason."""
+    """Decodes messages into columns; what cannot be read is rejected by message, whole, with its reason.
+
+    Raises BatchTooWide when its messages name so many metrics that they are better taken apart.
+    """
     decoded = Decoded()
     rows = {kind: _Rows() for kind in Kind}
     for number, message in enumerate(messages):
@@ -220,9 +226,13 @@ def decode_batch(messages: Sequence[RawMessage]) -> Decoded:
                 raise Unreadable(Reason.UNKNOWN_CHANNEL, "alarms are told by the service, not to it")
         except Unreadable as error:
             decoded.rejected.append(Rejected(number, error.reason, error.detail))
+    bad: dict[int, Rejected] = {}
+    for found in rows.values():
+        _check_names(found, bad)
+    decoded.rejected += bad.values()
     for kind, found in rows.items():
         if found.ts_ms:
-            _to_block(kind, found, decoded)
+            _to_block(kind, found, bad.keys(), decoded)
     return decoded
 
 
@@ -287,7 +297,9 @@ def _decode(decoder: msgspec.json.Decoder, payload: bytes):  # type: ignore[no-u
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as error:
-        raise Unreadable(Reason.WRONG_SHAPE, str(error)[:200]) from error
+        # The one thing that JSON can say and a number cannot hold: 1e400, or four hundred digits.
+        reason = Reason.NOT_FINITE if "out of range" in str(error) else Reason.WRONG_SHAPE
+        raise Unreadable(reason, str(error)[:200]) from error
     except msgspec.DecodeError as error:
         try:
             payload.decode()
@@ -300,35 +312,46 @@ def _decode(decoder: msgspec.json.Decoder, payload: bytes):  # type: ignore[no-u
         raise Unreadable(Reason.NOT_JSON, "nested too deeply") from error
 
 
-def _to_block(kind: Kind, rows: _Rows, decoded: Decoded) -> None:
-    """Builds the kind's one block; rows that name the same metrics in the same order are converted together."""
-    groups: dict[tuple[str, ...], list[int]] = {}
+def _check_names(rows: _Rows, bad: dict[int, Rejected]) -> None:
+    """Groups rows by the metrics they name, and notes messages with a name that is none, or with too many."""
     for row, values in enumerate(rows.values):
-        groups.setdefault(tuple(values), []).append(row)
-    metrics = tuple(dict.fromkeys(chain.from_iterable(groups)))
-    column = {name: index for index, name in enumerate(metrics)}
+        rows.groups.setdefault(tuple(values), []).append(row)
+    all_named = dict.fromkeys(chain.from_iterable(rows.groups))
+    for name in all_named:
+        if not (0 < len(name) <= MAX_METRIC_NAME_LENGTH and name.isprintable()):
+            detail = f"{name[:80]!r} must be 1 to {MAX_METRIC_NAME_LENGTH} printable characters"
+            naming = [found for names, found in rows.groups.items() if name in names]
+            for number in {rows.messages[row] for row in chain.from_iterable(naming)}:
+                bad.setdefault(number, Rejected(number, Reason.BAD_METRIC_NAME, detail))
+    if len(all_named) > MAX_METRICS:
+        named: dict[int, set[str]] = {}
+        for names, found in rows.groups.items():
+            for number in {rows.messages[row] for row in found}:
+                named.setdefault(number, set()).update(names)
+        for number, by_message in named.items():
+            if len(by_message) > MAX_METRICS:
+                detail = f"{len(by_message)} different metrics, {MAX_METRICS} at most"
+                bad.setdefault(number, Rejected(number, Reason.WRONG_SHAPE, detail))
+
+
+def _to_block(kind: Kind, rows: _Rows, bad: Collection[int], decoded: Decoded) -> None:
+    """Builds the kind's one block; rows that name the same metrics in the same order are converted together."""
     message = np.array(rows.messages, dtype=np.int64)
+    groups = rows.groups
+    if bad:
+        kept = [(names, [row for row in found if rows.messages[row] not in bad]) for names, found in groups.items()]
+        groups = {names: found for names, found in kept if found}
+    metrics = tuple(dict.fromkeys(chain.from_iterable(groups)))
+    if len(rows.values) * len(metrics) > MAX_CELLS and len({*rows.messages}) > 1:
+        raise BatchTooWide(len(rows.values), len(metrics))
+    column = {name: index for index, name in enumerate(metrics)}
     matrix: Floats = np.full((len(rows.values), len(metrics)), np.nan)
-    bad: dict[int, Rejected] = {}
     for names, members in groups.items():
         part = np.array([list(rows.values[row].values()) for row in members], dtype=np.float64)
-        finite = np.isfinite(part)
-        if not finite.all():
-            for place in np.flatnonzero(~finite.all(axis=1)):
-                number = rows.messages[members[place]]
-                name = names[int(np.flatnonzero(~finite[place])[0])]
-                bad.setdefault(number, Rejected(number, Reason.NOT_FINITE, f"{name[:80]} is not a finite number"))
-        for name in names:
-            if not (0 < len(name) <= MAX_METRIC_NAME_LENGTH and name.isprintable()):
-                for row in members:
-                    number = rows.messages[row]
-                    detail = f"{name[:80]!r} must be 1 to {MAX_METRIC_NAME_LENGTH} printable characters"
-                    bad.setdefault(number, Rejected(number, Reason.BAD_METRIC_NAME, detail))
         matrix[np.ix_(members, [column[name] for name in names])] = part
     ts_ms = np.array(rows.ts_ms, dtype=np.int64)
     order = np.argsort(ts_ms, kind="stable")
     if bad:
-        decoded.rejected += bad.values()
         order = order[~np.isin(message[order], list(bad))]
     if not len(order):
         return
