@@ -10,7 +10,7 @@ from models.reading import UnitKey
 from registry import activity
 from registry.activity import Entry
 from registry.database import Database
-from registry.site import add_site, find_site
+from registry.site import find_site, register_site
 from registry.unit import all_units, find_unit, register_unit
 
 
@@ -57,7 +57,7 @@ class UnitDirectory:
             if not self._registers_unknown_sites:
                 found.refused[key] = (Reason.UNKNOWN_SITE, key.site)
                 return
-            site = add_site(session, key=key.site, is_confirmed=False, now_ms=now_ms)
+            site = register_site(session, key=key.site, now_ms=now_ms)
         present = find_unit(session, site, key.unit)
         if present is None:
             present, is_added = register_unit(session, site=site, kind=key.kind, key=key.unit, now_ms=now_ms)

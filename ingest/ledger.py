@@ -7,7 +7,8 @@ in the transaction that makes it true, and pending is read from the outbox itsel
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, String, func, insert, select, update
+from sqlalchemy import BigInteger, String, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.outbox import OutboxBatch
@@ -54,26 +55,20 @@ def add_counts(session: Session, counts: Mapping[str, int]) -> None:
     """Adds to counters, in one order always, so that two workers cannot wait for each other."""
     for name in sorted(counts):
         if counts[name]:
-            found = session.execute(
-                update(LedgerCount)
-                .where(LedgerCount.name == name)
-                .values(count=LedgerCount.count + counts[name])
-                .execution_options(synchronize_session=False)
-            )
-            if not found.rowcount:  # type: ignore[attr-defined]
-                session.execute(insert(LedgerCount).values(name=name, count=counts[name]))
+            _put(session, name, counts[name], adds=True)
 
 
 def tell_received(session: Session, *, at_ms: int) -> None:
     """Keeps when the last message arrived, so that people see whether anything is being heard at all."""
-    found = session.execute(
-        update(LedgerCount)
-        .where(LedgerCount.name == LAST_RECEIVED_MS)
-        .values(count=at_ms)
-        .execution_options(synchronize_session=False)
-    )
-    if not found.rowcount:  # type: ignore[attr-defined]
-        session.execute(insert(LedgerCount).values(name=LAST_RECEIVED_MS, count=at_ms))
+    _put(session, LAST_RECEIVED_MS, at_ms, adds=False)
+
+
+def _put(session: Session, name: str, count: int, *, adds: bool) -> None:
+    """One statement, so that of two workers that are the first to count neither fails."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = insert(LedgerCount).values(name=name, count=count)
+    changed = LedgerCount.count + row.excluded.count if adds else row.excluded.count
+    session.execute(row.on_conflict_do_update(index_elements=[LedgerCount.name], set_={"count": changed}))
 
 
 def read_ledger(session: Session) -> Ledger:

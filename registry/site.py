@@ -5,6 +5,7 @@ from collections.abc import Collection
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import BigInteger, Boolean, String, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from registry.database import BigId, Table
@@ -51,6 +52,15 @@ def add_site(
     session.add(site)
     session.flush()
     return site
+
+
+def register_site(session: Session, *, key: str, now_ms: int) -> Site:
+    """The site of that key, added unconfirmed if need be; safe beside another worker's hand."""
+    try:
+        with session.begin_nested():
+            return add_site(session, key=key, is_confirmed=False, now_ms=now_ms)
+    except IntegrityError:
+        return get_site(session, key)
 
 
 def find_site(session: Session, key: str) -> Site | None:
