@@ -326,24 +326,33 @@ class KindWatch:
 
     # What an earlier process left. No signal follows from it, but what holds is waited for as before.
 
-    def rehearse(self, block: ReadingBlock) -> None:
-        """Takes up sums and rates from rows that were judged long ago; before `restore`."""
-        self._rehearse(self._rows_of(block))
+    def rehearse(self, block: ReadingBlock, *, is_news: bool = False) -> None:
+        """Takes up values, sums and rates from rows that were judged long ago; of news only what is newer."""
+        rows = self._rows_of(block)
+        if is_news:
+            rows = rows[rows.ts_ms >= self._newest_ms[rows.units]]
+        for part in _rounds(rows.units, rows.ts_ms):
+            round_ = rows[part]
+            self._take_values(round_)
+            for newest in (self._newest_ms, self._clock_ms):
+                newest[round_.units] = np.maximum(newest[round_.units], round_.ts_ms)
+
+    def restore_latest(self, unit: UnitKey, values: Mapping[str, tuple[int, float]]) -> None:
+        index = self.unit_index(unit)
+        for metric, (ts_ms, value) in values.items():
+            self._newest_ms[index] = max(self._newest_ms[index], ts_ms)
+            if metric in METRICS[self.kind]:
+                self._state[index, self._column[metric]] = value
+        self._clock_ms[index] = max(self._clock_ms[index], self._newest_ms[index])
 
     def restore(
         self,
         *,
-        latest: Mapping[UnitKey, Mapping[str, tuple[int, float]]],
-        pending: Iterable[ReadingBlock],
         told: Iterable[Event | Flag],
         active: Iterable[tuple[UnitKey, str]],
         now_ms: int,
     ) -> None:
-        for unit, values in latest.items():
-            self._restore_latest(self.unit_index(unit), values)
-        for block in pending:
-            rows = self._rows_of(block)
-            self._rehearse(rows[rows.ts_ms >= self._newest_ms[rows.units]])
+        """Events, connections and active alarms, after all values were taken up."""
         began_ms: dict[tuple[int, str], int] = {}
         for item in sorted(told, key=lambda item: item.ts_ms):
             flag = item if isinstance(item, Flag) else self._take_event(item, now_ms)
@@ -361,20 +370,6 @@ class KindWatch:
                     self._state[self.unit_index(unit), self._column[f"event:{ANOMALY}"]] = 1.0
         self._heard_ms[: len(self._units)] = now_ms
         self._wait_again(began_ms)
-
-    def _rehearse(self, rows: _Rows) -> None:
-        for part in _rounds(rows.units, rows.ts_ms):
-            round_ = rows[part]
-            self._take_values(round_)
-            for newest in (self._newest_ms, self._clock_ms):
-                newest[round_.units] = np.maximum(newest[round_.units], round_.ts_ms)
-
-    def _restore_latest(self, index: int, values: Mapping[str, tuple[int, float]]) -> None:
-        for metric, (ts_ms, value) in values.items():
-            self._newest_ms[index] = max(self._newest_ms[index], ts_ms)
-            if metric in METRICS[self.kind]:
-                self._state[index, self._column[metric]] = value
-        self._clock_ms[index] = max(self._clock_ms[index], self._newest_ms[index])
 
     def _wait_again(self, began_ms: Mapping[tuple[int, str], int]) -> None:
         """What holds and is not raised yet has held at least since the unit was last heard."""

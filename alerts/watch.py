@@ -102,13 +102,15 @@ class Watch:
         are not stored yet, `events` the last word on each event and point, `active` the alarms whose condition held.
         """
         told: list[Event | Flag] = [*events, *(_connection(status) for status in statuses)]
-        pending, active = list(pending), list(active)
+        active = list(active)
         for block in history:
             self._kinds[block.kind].rehearse(block)
+        for unit, values in latest.items():
+            self._kinds[unit.kind].restore_latest(unit, values)
+        for block in pending:
+            self._kinds[block.kind].rehearse(block, is_news=True)
         for kind, watch in self._kinds.items():
             watch.restore(
-                latest={unit: values for unit, values in latest.items() if unit.kind is kind},
-                pending=[block for block in pending if block.kind is kind],
                 told=[item for item in told if item.unit.kind is kind],
                 active=[(unit, code) for unit, code in active if unit.kind is kind],
                 now_ms=now_ms,

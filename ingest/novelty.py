@@ -1,6 +1,6 @@
 """Which readings were told before: within one block, or in blocks that are committed but not stored yet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def repeated_in_block(block: ReadingBlock, told: Bools) -> Bools:
     return repeated
 
 
-def found_in(asked: ReadingBlock, blocks: Sequence[ReadingBlock]) -> Bools:
+def found_in(asked: ReadingBlock, blocks: Iterable[ReadingBlock]) -> Bools:
     """Which cells of `asked` stand in one of the blocks."""
     found = np.zeros(asked.values.shape, dtype=bool)
     rows_of: dict[tuple[UnitKey, int], list[int]] = {}

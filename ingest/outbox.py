@@ -5,7 +5,7 @@ told, and the store may be slow, down, or killed: what stands here is written to
 in the transaction that counts it as stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +16,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
 from registry.database import BigId, Table
+
+WALK_STEP = 20
 
 
 class OutboxBatch(Table):
@@ -92,9 +94,18 @@ def put(session: Session, batch: PendingBatch, *, now_ms: int) -> None:
     session.flush()
 
 
-def oldest(session: Session, *, limit: int) -> list[PendingBatch]:
-    rows = session.scalars(select(OutboxBatch).order_by(OutboxBatch.id).limit(limit))
-    return [PendingBatch(row.batch_id, row.value_count, unpack(row.payload)) for row in rows]
+def oldest(session: Session, *, limit: int, without: Collection[str] = ()) -> list[PendingBatch]:
+    rows = select(OutboxBatch).where(OutboxBatch.batch_id.not_in(without)).order_by(OutboxBatch.id).limit(limit)
+    return [PendingBatch(row.batch_id, row.value_count, unpack(row.payload)) for row in session.scalars(rows)]
+
+
+def walk(session: Session) -> Iterator[PendingBatch]:
+    """All of them, oldest first, few at a time: after an outage there may be more than fit into memory."""
+    rows = select(OutboxBatch).order_by(OutboxBatch.id).execution_options(yield_per=WALK_STEP)
+    for partition in session.scalars(rows).partitions():
+        for row in partition:
+            yield PendingBatch(row.batch_id, row.value_count, unpack(row.payload))
+            session.expunge(row)
 
 
 def remove(session: Session, batch_ids: Sequence[str]) -> int:

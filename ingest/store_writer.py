@@ -6,7 +6,7 @@ they are read back from the outbox later. Either way a batch leaves the outbox o
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import structlog
@@ -44,6 +44,9 @@ class StoreWriter:
         self._writing: tuple[PendingBatch, ...] = ()
         # What an earlier process left in the outbox comes first.
         self._has_backlog = True
+        self._is_reading_back = False
+        # They stay in the outbox and are tried again by the next process.
+        self._refused: set[str] = set()
         self._wake = threading.Event()
         self._idle = threading.Condition(self._lock)
         self._stopping = threading.Event()
@@ -68,21 +71,26 @@ class StoreWriter:
                 self._handed.append(batch)
         self._wake.set()
 
-    def pending_blocks(self) -> list[ReadingBlock]:
-        """Readings that are committed and perhaps not stored yet."""
+    def pending_blocks(self) -> Iterator[ReadingBlock]:
+        """Readings that are committed and perhaps not stored yet; oldest first before `start`."""
         with self._lock:
             batches = [*self._writing, *self._handed]
-            has_backlog = self._has_backlog
-        if has_backlog:
+            is_all = not (self._has_backlog or self._is_reading_back or self._refused)
+        for batch in batches:
+            yield from batch.blocks
+        if not is_all:
+            known = {batch.batch_id for batch in batches}
             with self._database.reading() as session:
-                batches += outbox.oldest(session, limit=10_000)
-        return [block for batch in batches for block in batch.blocks]
+                for batch in outbox.walk(session):
+                    if batch.batch_id not in known:
+                        yield from batch.blocks
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Whether everything handed over so far reached the store in time."""
         with self._idle:
             return self._idle.wait_for(
-                lambda: not (self._handed or self._writing or self._has_backlog), timeout=timeout_s
+                lambda: not (self._handed or self._writing or self._has_backlog or self._is_reading_back),
+                timeout=timeout_s,
             )
 
     def _run(self) -> None:
@@ -97,8 +105,13 @@ class StoreWriter:
                 self._write(batches)
                 retry_s = RETRY_FIRST_S
                 self._wait(GATHER_S)
-            except (StoreUnavailable, SQLAlchemyError) as error:
-                log.warning("telemetry store does not take readings; they wait in the outbox", reason=str(error))
+            except Exception as error:
+                said = "telemetry store does not take readings; they wait in the outbox"
+                if isinstance(error, StoreUnavailable | SQLAlchemyError):
+                    log.warning(said, reason=str(error))
+                else:
+                    # A defect; the thread goes on, for nobody else would take what comes after.
+                    log.exception(said)
                 backlog_gauge.set(1)
                 with self._lock:
                     self._has_backlog, self._writing = True, ()
@@ -114,19 +127,19 @@ class StoreWriter:
             if not self._has_backlog:
                 return self._take_handed()
             # From here on new batches are handed over again; what came before stands in the outbox.
-            self._has_backlog = False
+            self._has_backlog, self._is_reading_back = False, True
             self._handed.clear()
         try:
             with self._database.reading() as session:
-                batches = tuple(outbox.oldest(session, limit=MERGED_MAX))
+                batches = tuple(outbox.oldest(session, limit=MERGED_MAX, without=self._refused))
         except SQLAlchemyError as error:
             log.warning("the outbox cannot be read", reason=str(error))
             with self._lock:
-                self._has_backlog = True
+                self._has_backlog, self._is_reading_back = True, False
             self._wait(RETRY_FIRST_S)
             return ()
         with self._lock:
-            self._writing = batches
+            self._writing, self._is_reading_back = batches, False
             if len(batches) == MERGED_MAX:
                 self._has_backlog = True
             elif not batches:
@@ -150,16 +163,28 @@ class StoreWriter:
         with write_seconds.time():
             try:
                 self._store.write(batches[0].batch_id, merge_blocks([b for batch in batches for b in batch.blocks]))
-            except StoreRefused as error:
-                # The decoder lets only finite values through, so this is a defect of ours; it must not stop the rest.
-                log.error("the telemetry store refuses a batch for good", batch=batches[0].batch_id, reason=str(error))
-                raise StoreUnavailable(error.store, error.reason) from error
-        ids = [batch.batch_id for batch in batches]
+                stored = [batch.batch_id for batch in batches]
+            except StoreRefused:
+                stored = self._write_singly(batches)
         with self._database.writing() as session:
-            values = outbox.remove(session, ids)
+            values = outbox.remove(session, stored)
             ledger.add_counts(session, {ledger.VALUES_STORED: values})
         with self._lock:
             self._writing = ()
+
+    def _write_singly(self, batches: tuple[PendingBatch, ...]) -> list[str]:
+        """What the store refuses for good must not keep it from what stands behind."""
+        stored = []
+        for batch in batches:
+            try:
+                self._store.write(batch.batch_id, batch.blocks)
+            except StoreRefused as error:
+                log.error("the telemetry store refuses a batch for good", batch=batch.batch_id, reason=str(error))
+                with self._lock:
+                    self._refused.add(batch.batch_id)
+            else:
+                stored.append(batch.batch_id)
+        return stored
 
 
 def merge_blocks(blocks: Sequence[ReadingBlock]) -> list[ReadingBlock]:
