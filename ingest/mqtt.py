@@ -249,6 +249,8 @@ class MqttDoor:
         self, _client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
         self.is_connected = False
+        # What came before is not acknowledged on the next connection: there it comes again.
+        self._generation += 1
         if self._is_open:
             log.warning("broker connection lost", broker=self.address.display, reason=str(reason))
 

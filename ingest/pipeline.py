@@ -22,7 +22,7 @@ from alerts.derived import DERIVED_COLUMNS
 from alerts.watch import Signal, Watch
 from ingest import event_log, ledger, outbox, quarantine, unknown_metric
 from ingest.directory import UnitDirectory
-from ingest.errors import Reason
+from ingest.errors import BatchTooWide, Reason
 from ingest.event_log import EventKey
 from ingest.novelty import found_in, repeated_in_block
 from ingest.outbox import PendingBatch
@@ -123,9 +123,6 @@ class Pipeline:
         units = self._directory.load()
         newest = self._store.newest_ms()
         self._watermark.load(newest)
-        pending = self._writer.pending_blocks()
-        for block in pending:
-            self._watermark.advance(block)
         by_unit = _newest_by_unit(newest)
         with self._database.reading() as session:
             states = connection_states(session)
@@ -134,7 +131,7 @@ class Pipeline:
             self._watch.restore(
                 latest=self._store.latest(units),
                 history=self._history(unit for unit in by_unit if DERIVED_COLUMNS[unit.kind]),
-                pending=pending,
+                pending=self._pending_noted(),
                 events=event_log.last_words(session),
                 statuses=[StatusChange(state.unit, state.status_ms, state.is_online) for state in states],
                 active=[(alarm.unit.unit_key, alarm.condition) for alarm in active],
@@ -145,6 +142,11 @@ class Pipeline:
             by_unit,
             now_ms=now_ms,
         )
+
+    def _pending_noted(self) -> Iterable[ReadingBlock]:
+        for block in self._writer.pending_blocks():
+            self._watermark.advance(block)
+            yield block
 
     def _history(self, units: Iterable[UnitKey]) -> Iterable[ReadingBlock]:
         for unit in units:
@@ -181,18 +183,38 @@ class Pipeline:
             self._commit(batch)
         except Stopped:
             raise
+        except BatchTooWide:
+            half = len(messages) // 2
+            self._take(messages[:half])
+            self._take(messages[half:])
         except Exception as error:
             # A message that brings us down must not stop the stream: find it, keep it, go on.
             log.exception("a batch could not be taken", messages=len(messages))
             failures_total.labels("batch").inc()
+            self._commit_signals_singly()
             if len(messages) > 1:
                 for message in messages:
                     self._take([message])
                 return
-            self._carried.clear()
             batch = Batch(received_ms=self._clock(), message_count=1)
             batch.rejected = [Quarantined(messages[0], Reason.INTERNAL_ERROR, type(error).__name__)]
             self._commit(batch)
+
+    def _commit_signals_singly(self) -> None:
+        """Alarms first: a message, or another signal, that cannot be committed must not cost them."""
+        carried, self._carried = self._carried, []
+        for signal in carried:
+            now_ms = self._clock()
+            units = self._directory.look_up({signal.unit}, now_ms=now_ms).ids
+            self._carried = [signal]
+            try:
+                self._commit(Batch(received_ms=now_ms, units=units, signals=[signal]))
+            except Stopped:
+                raise
+            except Exception:
+                log.exception("a signal could not be committed", unit=signal.unit.path, condition=signal.condition.code)
+                failures_total.labels("signal").inc()
+                self._carried = []
 
     def tick(self) -> None:
         """Signals that are due because time passed, and alarms whose time on the shelf is over."""
@@ -201,6 +223,9 @@ class Pipeline:
         if self._carried:
             units = self._directory.look_up({s.unit for s in self._carried}, now_ms=now_ms).ids
             self._commit(Batch(received_ms=now_ms, units=units, signals=list(self._carried)))
+        self._retried(lambda: self._unshelve(now_ms))
+
+    def _unshelve(self, now_ms: int) -> None:
         if incident.any_due_for_unshelving(self._database, now_ms=now_ms):
             with self._database.writing() as session:
                 incident.unshelve_due(session, now_ms=now_ms)
@@ -260,7 +285,9 @@ class Pipeline:
         batch.repeated_count += int(np.count_nonzero(told & repeated))
         batch.late_count += int(np.count_nonzero(is_new & ~is_newer))
         has_new: Bools = np.asarray(is_new.any(axis=1))
-        heard.update(dict.fromkeys(message[~has_new].tolist(), False))
+        # A gateway's message may have readings of several kinds, each in a block of its own: one new one is enough.
+        for number in message[~has_new].tolist():
+            heard.setdefault(number, False)
         heard.update(dict.fromkeys(message[has_new].tolist(), True))
         if repeated.any():
             values: Floats = np.where(is_new, block.values, np.nan)
@@ -320,7 +347,11 @@ class Pipeline:
         heard: dict[int, bool],
         batch: Batch,
     ) -> None:
-        """A last will bears the time of the connection it belongs to; it counts from the moment it was told."""
+        """The order of arrival decides: a last will bears the time of the connection it belongs to, and the clock of a
+        unit that comes back may be behind the time at which we heard of its end. Then it counts from when it was told.
+
+        Only a retained "online" may be an echo of what was before.
+        """
         last: dict[int, tuple[bool, int]] = {}
         for number, status in statuses:
             if number in rejected:
@@ -329,7 +360,8 @@ class Pipeline:
             before = last.get(unit_id) or self._is_online.get(unit_id)
             was_online, was_ms = before or (None, NEVER_MS)
             ts_ms = status.ts_ms
-            if not status.is_online and was_online is not False and ts_ms <= was_ms:
+            may_be_echo = status.is_online and messages[number].is_retained
+            if ts_ms <= was_ms and status.is_online is not was_online and not may_be_echo:
                 ts_ms = max(messages[number].received_ms, was_ms + 1)
             heard[number] = ts_ms > was_ms
             if ts_ms > was_ms:
