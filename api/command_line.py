@@ -103,7 +103,7 @@ def _settings(
         told["http_host"] = http_host
     if http_port is not None:
         told["http_port"] = http_port
-    settings = Settings(**told)  # type: ignore[arg-type]
+    settings = Settings.load(**told)
     if mqtt_port is None:
         return settings
     if not settings.has_embedded_broker:
@@ -183,8 +183,11 @@ def simulate_command(
         return
     if scenario is None:
         raise typer.BadParameter("name a scenario, or use --list")
+    if broker is None and out is None:
+        settings = _settings()
+        broker = None if settings.has_embedded_broker else settings.mqtt_url
     if (broker is None) == (out is None):
-        raise typer.BadParameter("give either --broker or --out")
+        raise typer.BadParameter("give either --broker or --out, or name a broker in LIANDONG_MQTT_URL")
     simulating.simulate(
         scenario,
         seed=seed,

@@ -1,7 +1,8 @@
 """All settings, in one class, from the environment and a `.env` file; nothing reads them at import."""
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,6 +34,14 @@ class Settings(BaseSettings):
     mqtt_client_id: str = "liandong-ingest"
     """Names the persistent session at the broker; each ingest worker needs its own."""
     detector_fit_rows: int = Field(default=400, ge=50)
+
+    @classmethod
+    def load(cls, **told: Any) -> Self:
+        """Settings from the environment, from files in LIANDONG_SECRETS_DIR (`liandong_influx_token` …), and `told`.
+
+        Raises pydantic.ValidationError.
+        """
+        return cls(_secrets_dir=os.environ.get("LIANDONG_SECRETS_DIR"), **told)
 
     @field_validator("data_dir")
     @classmethod
