@@ -11,12 +11,15 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from api.charts import Chart, Size, chart_spec
 
 DRAW_TIMEOUT_S = 20.0
+# Whoever waits longer for his turn is better served with the table; the threads are needed for other pages.
+TURN_TIMEOUT_S = 4.0
 CACHED_CHARTS = 64
 PROGRAM = Path(__file__).with_name("chart_process.py")
 LOCALES = {"zh": "zh-CN", "en": "en-GB"}
@@ -40,17 +43,20 @@ class Drawer:
 
     def draw(self, request: bytes) -> str:
         """The SVG of a request as `api/chart_process.py` reads it. Raises ChartUnavailable."""
-        with self._lock:
+        if not self._lock.acquire(timeout=TURN_TIMEOUT_S):
+            raise ChartUnavailable("too many charts are wanted at once")
+        try:
             try:
                 return self._ask(request)
             except OSError:
                 # It had ended for want of work, or died over an earlier chart: once more, with a new one.
                 self._stop()
-            try:
-                return self._ask(request)
-            except OSError as error:
-                self._stop()
-                raise ChartUnavailable(str(error)) from error
+            return self._ask(request)
+        except OSError as error:
+            self._stop()
+            raise ChartUnavailable(str(error)) from error
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         with self._lock:
@@ -96,7 +102,11 @@ class Drawer:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.communicate()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):  # what could not be written any more is of no use to anybody
+                    if pipe is not None:
+                        pipe.close()
+            process.wait()
 
 
 _drawer = Drawer()

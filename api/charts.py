@@ -28,12 +28,13 @@ LATIN_WIDTH, CJK_WIDTH = 0.58, 1.05  # of a character, in font sizes
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A stretch of time to be marked, as that of an alarm; `label` says in words what it was."""
+    """A stretch of time to be marked, as that of an alarm; `label` says in words what it was, or still is."""
 
     start_ms: int
     end_ms: int
     label: str
     severity: str
+    is_over: bool = True
 
 
 @dataclass(frozen=True, slots=True)

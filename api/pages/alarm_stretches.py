@@ -53,9 +53,12 @@ def marked_stretches(
         for alarm in alarms
         if alarm.raised_ms <= end_ms and (alarm.cleared_ms is None or alarm.is_active or alarm.cleared_ms >= start_ms)
     ]
-    return [
-        Stretch(from_ms, to_ms, alarm_title(alarm, limits=limits, reader=reader), alarm.severity)
-        for alarm in touching[:MAX_MARKED_ALARMS]
-        for from_ms, to_ms in held_times(session, alarm, open_end_ms=end_ms)
-        if from_ms <= end_ms and to_ms >= start_ms
-    ]
+    found = []
+    for alarm in touching[:MAX_MARKED_ALARMS]:
+        title = alarm_title(alarm, limits=limits, reader=reader)
+        times = held_times(session, alarm, open_end_ms=end_ms)
+        for number, (from_ms, to_ms) in enumerate(times, start=1):
+            if from_ms <= end_ms and to_ms >= start_ms:
+                is_over = number < len(times) or not alarm.is_active
+                found.append(Stretch(from_ms, to_ms, title, alarm.severity, is_over))
+    return found

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from api.pages import assets
-from api.pages.moments import Moment, moment
+from api.pages.moments import Moment, local_time, moment
 from api.resources import get_resources
 from api.route_roles import ROUTE_ROLES
 from api.security import may, signed_in
@@ -83,6 +83,7 @@ def environment(language: Language) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     speak = translator(language)
     made.globals |= {"_": speak, "plural": speak.plural, "asset": assets.address}
@@ -102,6 +103,8 @@ def render(request: Request, template: str, reader: Reader, *, status_code: int 
             navigation=_navigation(request, reader),
             roles=_roles(reader),
             here=_address(request),
+            # On paper a time of day without its day says nothing.
+            printed_at=local_time(reader.now_ms).strftime("%Y-%m-%d %H:%M"),
             **values,
         )
     )

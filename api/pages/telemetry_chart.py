@@ -87,11 +87,20 @@ class MarkedStretch:
     start: Moment
     end: Moment
     lasted: str
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart as SVG, for a desk and for a phone."""
+
+    wide: Markup
+    narrow: Markup
 
 
 @dataclass(frozen=True, slots=True)
 class ChartView:
-    """Everything the chart section of a page needs. Without `wide` it could not be drawn, and the table stands in."""
+    """Everything the chart section of a page tells; `chart` is what `drawn` draws, once the database is let go of."""
 
     metric: str
     title: str
@@ -99,8 +108,7 @@ class ChartView:
     start: Moment
     end: Moment
     ends_long_ago: bool
-    wide: Markup
-    narrow: Markup
+    chart: Chart
     stretches: list[MarkedStretch]
     rows: list[TableRow]
     step: str
@@ -137,7 +145,6 @@ def chart_view(
     stretches = marked_stretches(
         session, alarms, start_ms=window.start_ms, end_ms=window.end_ms, limits=held.limits, reader=reader
     )
-    wide, narrow = _drawn(unit, kind, metric, window, points, stretches, reader)
     zone = unit.site.timezone
 
     def told(value: float) -> str:
@@ -150,8 +157,7 @@ def chart_view(
         start=reader.moment(window.start_ms, zone),
         end=reader.moment(window.end_ms - 1, zone),
         ends_long_ago=reader.now_ms - newest_ms > 2 * MS_PER_H,
-        wide=wide,
-        narrow=narrow,
+        chart=_chart(unit, kind, metric, window, points, stretches, reader),
         stretches=[_marked(stretch, window, zone, reader) for stretch in stretches],
         rows=[
             TableRow(reader.moment(p.t_ms, zone), told(p.mean), told(p.min), told(p.max))
@@ -210,7 +216,20 @@ def _default_window(session: Session, focus: Alarm | None, *, newest_ms: int) ->
     return Window(start_ms, end_ms, DEFAULT_WINDOW if end_ms - start_ms <= WINDOWS[DEFAULT_WINDOW][1] else CUSTOM)
 
 
-def _drawn(
+def drawn(view: ChartView | None, *, language: str) -> Drawing | None:
+    """None when there is nothing to draw, or it could not be drawn: the table of values stands in. Blocks."""
+    if view is None or not view.chart.points:
+        return None
+    try:
+        wide, narrow = (draw_chart(view.chart, size, language=language) for size in (WIDE, NARROW))
+    except ChartUnavailable as error:
+        log.warning("chart not drawn", metric=view.metric, reason=error.reason)
+        return None
+    # The drawing library escapes every text it puts into a chart; a test holds it to that.
+    return Drawing(Markup(wide), Markup(narrow))  # noqa: S704
+
+
+def _chart(
     unit: Unit,
     kind: Kind,
     metric: str,
@@ -218,11 +237,9 @@ def _drawn(
     points: Sequence[Point],
     stretches: Sequence[Stretch],
     reader: Reader,
-) -> tuple[Markup, Markup]:
-    if not points:
-        return Markup(""), Markup("")
+) -> Chart:
     words = BOOLEAN_WORDS.get(metric)
-    chart = Chart(
+    return Chart(
         points=points,
         start_ms=window.start_ms,
         end_ms=window.end_ms,
@@ -232,13 +249,6 @@ def _drawn(
         stretches=stretches,
         zone=unit.site.timezone,
     )
-    try:
-        # The drawing library escapes every text it puts into a chart; a test holds it to that.
-        wide, narrow = (Markup(draw_chart(chart, size, language=reader._.language)) for size in (WIDE, NARROW))  # noqa: S704
-    except ChartUnavailable as error:
-        log.warning("chart not drawn", unit=unit.unit_key.path, metric=metric, reason=error.reason)
-        return Markup(""), Markup("")
-    return wide, narrow
 
 
 def _marked(stretch: Stretch, window: Window, zone: str, reader: Reader) -> MarkedStretch:
@@ -248,4 +258,5 @@ def _marked(stretch: Stretch, window: Window, zone: str, reader: Reader) -> Mark
         start=reader.moment(stretch.start_ms, zone),
         end=reader.moment(min(stretch.end_ms, window.end_ms), zone),
         lasted=duration_text(stretch.end_ms - stretch.start_ms, _=reader._),
+        is_over=stretch.is_over,
     )

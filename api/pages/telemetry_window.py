@@ -69,16 +69,18 @@ def whole_window(store: TelemetryStore, unit: UnitKey, metric: str, *, newest_ms
     """From the first reading of the metric to the last; the first is found in two looks, the coarse one first."""
     weeks = store.points(unit, metric, start_ms=0, end_ms=newest_ms + 1, step_ms=FINDING_STEP_MS)
     first_ms = weeks[0].t_ms if weeks else newest_ms
-    return cropped(store, unit, metric, Window(max(0, first_ms), newest_ms + 1, ALL))
+    return cropped(store, unit, metric, Window(max(0, first_ms), newest_ms + 1, ALL), least_share=0.0)
 
 
-def cropped(store: TelemetryStore, unit: UnitKey, metric: str, window: Window) -> Window:
-    """The window without the part before the first reading, where that part is large."""
+def cropped(
+    store: TelemetryStore, unit: UnitKey, metric: str, window: Window, *, least_share: float = CROP_SHARE
+) -> Window:
+    """The window without the part before the first reading, where that part is more than a share of it."""
     points = store.points(unit, metric, start_ms=window.start_ms, end_ms=window.end_ms, step_ms=window.step_ms)
     if not points:
         return window
     first_ms = max(points[0].t_ms, window.start_ms)
-    if first_ms - window.start_ms <= CROP_SHARE * (window.end_ms - window.start_ms):
+    if first_ms - window.start_ms <= least_share * (window.end_ms - window.start_ms):
         return window
     return Window(min(first_ms, window.end_ms - MS_PER_S), window.end_ms, window.choice)
 

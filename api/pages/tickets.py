@@ -29,6 +29,7 @@ from registry.unit import Unit, get_unit, list_units
 
 TICKETS_ON_PAGE = 100
 UNITS_OFFERED = 500
+SITES_WITH_UNITS = 6
 MAX_TITLE_LENGTH = 200
 NEW_TICKET = "/tickets/new"
 
@@ -222,6 +223,12 @@ def _new_form(
 ) -> HTMLResponse:
     reader = reader_of(request)
     with held.database.reading() as session:
+        sites = [
+            site for site in list_sites(session, visible=actor.sites) if reader.may("POST", NEW_TICKET, site=site.key)
+        ]
+        # Whoever looks after a whole district comes from the unit's page, which names the unit.
+        offers_units = len(sites) <= SITES_WITH_UNITS
+        named_site = where.partition("~")[0]
         places = [
             (
                 site.key,
@@ -229,10 +236,11 @@ def _new_form(
                 [
                     (unit.unit_key.path, " · ".join(filter(None, (unit.building, unit.name))))
                     for unit in list_units(session, site=site.key, limit=UNITS_OFFERED)
-                ],
+                ]
+                if offers_units or site.key == named_site
+                else [],
             )
-            for site in list_sites(session, visible=actor.sites)
-            if reader.may("POST", NEW_TICKET, site=site.key)
+            for site in sites
         ]
     return render(
         request,

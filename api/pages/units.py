@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse
 
-from alerts.alarm import Alarm, list_alarms, open_alarms_of_units
+from alerts.alarm import Alarm, list_alarms, open_alarms_of_unit, open_alarms_of_units
 from alerts.conditions import ANOMALY
 from alerts.ticket import list_tickets
 from api.pages.alarm_cards import AlarmCard, alarm_cards
@@ -18,7 +18,7 @@ from api.pages.board import SiteChoice
 from api.pages.history_lines import activity_lines, event_lines
 from api.pages.moments import Moment
 from api.pages.rendering import Reader, reader_of, render
-from api.pages.telemetry_chart import ChartView, Question, chart_view
+from api.pages.telemetry_chart import ChartView, Question, chart_view, drawn
 from api.pages.telemetry_window import around
 from api.pages.ticket_cards import ticket_card
 from api.pages.unit_cards import latest_values, presence_words, unit_card
@@ -115,7 +115,7 @@ def show_unit(
     with held.database.reading() as session:
         found = _visible_unit(request, session, unit)
         alarms = list_alarms(session, unit_id=found.id, limit=ALARMS_CONSIDERED)
-        state = _state(held, found, alarms, reader)
+        state = _state(session, held, found, reader)
         chart, is_store_away = None, state["is_store_away"]
         if not is_store_away:
             try:
@@ -123,32 +123,25 @@ def show_unit(
             except StoreUnavailable:
                 is_store_away = True
         site, kind = found.site, Kind(found.kind)
-        return render(
-            request,
-            "unit.html",
-            reader,
-            **{**state, "is_store_away": is_store_away},
-            chart=chart,
-            anomaly=_anomaly(session, alarms, state["newest_ms"], found, reader),
-            earlier_alarms=alarm_cards(
-                [alarm for alarm in alarms if not _is_open(alarm)][:EARLIER_ALARMS], limits=held.limits, reader=reader
-            ),
-            tickets=[
+        closed = list_alarms(session, unit_id=found.id, is_open=False, limit=EARLIER_ALARMS)
+        events = event_log.of_unit(session, found.id, limit=HISTORY_ROWS)
+        happened = activity.of_unit(session, found.id, limit=HISTORY_ROWS)
+        facts = {
+            **state,
+            "is_store_away": is_store_away,
+            "chart": chart,
+            "anomaly": _anomaly(session, alarms, state["newest_ms"], found, reader),
+            "earlier_alarms": alarm_cards(closed, limits=held.limits, reader=reader),
+            "tickets": [
                 ticket_card(ticket, reader=reader)
                 for ticket in list_tickets(session, unit_id=found.id, is_open=True, limit=EARLIER_ALARMS)
             ],
-            events=event_lines(
-                event_log.of_unit(session, found.id, limit=HISTORY_ROWS), site=site, kind=kind, reader=reader
-            ),
-            happened=activity_lines(
-                activity.of_unit(session, found.id, limit=HISTORY_ROWS),
-                site=site,
-                kind=kind,
-                limits=held.limits,
-                reader=reader,
-            ),
-            last_activity=activity.last_id(session),
-        )
+            "events": event_lines(events, site=site, kind=kind, reader=reader),
+            "happened": activity_lines(happened, site=site, kind=kind, limits=held.limits, reader=reader),
+            "last_activity": activity.last_id(session),
+        }
+    # Drawing takes its time; nobody shall wait for the database meanwhile.
+    return render(request, "unit.html", reader, **facts, drawing=drawn(chart, language=reader._.language))
 
 
 @router.get("/fragments/units/{unit}")
@@ -157,8 +150,7 @@ def show_unit_fragment(request: Request, actor: PageActor, held: Held, unit: str
     reader = reader_of(request)
     with held.database.reading() as session:
         found = _visible_unit(request, session, unit)
-        alarms = list_alarms(session, unit_id=found.id, is_open=True, limit=ALARMS_CONSIDERED)
-        return render(request, "unit_fragment.html", reader, **_state(held, found, alarms, reader))
+        return render(request, "unit_fragment.html", reader, **_state(session, held, found, reader))
 
 
 def _visible_unit(request: Request, session: Session, path: str) -> Unit:
@@ -169,14 +161,14 @@ def _visible_unit(request: Request, session: Session, path: str) -> Unit:
     return unit
 
 
-def _state(held: Resources, unit: Unit, alarms: list[Alarm], reader: Reader) -> dict[str, Any]:
+def _state(session: Session, held: Resources, unit: Unit, reader: Reader) -> dict[str, Any]:
     try:
         latest = held.store.latest([unit.unit_key]).get(unit.unit_key, {})
         is_store_away = False
     except StoreUnavailable:
         latest, is_store_away = {}, True
     newest_ms = max((ts_ms for ts_ms, _ in latest.values()), default=None)
-    still_open = [alarm for alarm in alarms if _is_open(alarm)]
+    still_open = open_alarms_of_unit(session, unit.id)
     cards: list[AlarmCard] = alarm_cards(still_open, limits=held.limits, reader=reader)
     return {
         "unit": unit_card(unit, still_open, reader=reader),
@@ -187,10 +179,6 @@ def _state(held: Resources, unit: Unit, alarms: list[Alarm], reader: Reader) -> 
         "newest": reader.moment(newest_ms, unit.site.timezone) if newest_ms is not None else None,
         "is_store_away": is_store_away,
     }
-
-
-def _is_open(alarm: Alarm) -> bool:
-    return alarm.state != "normal"
 
 
 def _chart(

@@ -193,7 +193,9 @@
       if (response.type === "opaqueredirect") await refresh();
       else form.submit();
     } catch {
-      form.submit();
+      button.removeAttribute("aria-disabled");
+      isRefreshFailing = true;
+      tellConnection();
     }
   });
 

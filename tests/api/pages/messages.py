@@ -1,6 +1,7 @@
 """Every message that people may read, found where it stands: templates, Python, tables of lower folders."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from babel.messages.extract import extract_from_dir
@@ -38,6 +39,7 @@ def table_messages() -> Iterator[tuple[str, str]]:
             yield f"advice {kind}/{condition.code}", condition.advice
 
 
+@cache
 def all_messages() -> dict[Message, str]:
     """Every message with one place where it stands."""
     return {message: where for where, message in (*table_messages(), *extracted_messages())}

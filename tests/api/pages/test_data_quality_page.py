@@ -1,0 +1,101 @@
+from collections.abc import Callable
+
+from ingest import ledger, quarantine, unknown_metric
+from ingest.errors import Reason
+from ingest.quarantine import Quarantined
+from ingest.wire import RawMessage
+from registry.role import Role
+from registry.unit import get_unit, set_status
+from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, NOON_MS, PUMP, World
+from tests.api.pages.conftest import Browser
+
+
+def keep(world: World, payload: bytes, reason: Reason = Reason.NOT_JSON, *, site: str = HERE) -> None:
+    message = RawMessage(f"liandong/v1/{site}/pump/p1/telemetry", payload, NOON_MS)
+    with world.database.writing() as session:
+        quarantine.put(session, [Quarantined(message, reason, "what was wrong")])
+
+
+def test_the_ledger_is_told_in_words(world: World, admin: Browser) -> None:
+    with world.database.writing() as session:
+        counts = {ledger.ACCEPTED: 1200, ledger.DUPLICATE: 3, ledger.QUARANTINED: 2}
+        ledger.add_counts(session, {**counts, ledger.VALUES_ACCEPTED: 7200, ledger.VALUES_STORED: 7200})
+        ledger.tell_received(session, at_ms=NOON_MS - 2_000)
+    text = admin.get("/data-quality").text
+    assert "Of 1,205 messages received, 1,200 were accepted, 3 had been delivered before, and 2 could not" in text
+    assert "The ledger balances: nothing was lost." in text
+    assert "the last 2 seconds ago" in text
+
+
+def test_a_ledger_that_does_not_balance_is_told(world: World, admin: Browser) -> None:
+    with world.database.writing() as session:
+        ledger.add_counts(session, {ledger.VALUES_ACCEPTED: 5})
+    assert "The ledger does not balance: tell the operator." in admin.get("/data-quality").text
+
+
+def test_a_kept_message_is_shown_with_reason_and_beginning(world: World, admin: Browser) -> None:
+    keep(world, b'{"ts": oops' + b"x" * 1000)
+    text = admin.get("/data-quality").text
+    for words in (
+        "The text is not JSON not_json 1",
+        "liandong/v1/xiaohe/pump/p1/telemetry",
+        '{"ts": oops',
+        "1,011 bytes",
+        "…",
+    ):
+        assert words in text
+
+
+def test_nothing_in_a_kept_message_can_hide_or_act(world: World, admin: Browser) -> None:
+    keep(world, "<script>alert(1)</script>\x00\x1b[31m\u202eevil\r\n".encode() + b"\xff\xfe")
+    page = admin.get("/data-quality")
+    assert "<script>alert(1)</script>\\x00\\x1b[31m\\u202eevil\\r\\n\\xff\\xfe" in page.text
+    assert "<script>alert" not in page.html
+
+
+def test_every_reason_has_its_words(world: World, admin: Browser) -> None:
+    for number, reason in enumerate(Reason):
+        keep(world, str(number).encode(), reason)
+    assert admin.get("/data-quality").status == 200
+
+
+def test_older_messages_are_a_page_away(world: World, admin: Browser) -> None:
+    for number in range(30):
+        keep(world, f"message {number:02}".encode())
+    first = admin.get("/data-quality")
+    second = admin.get(next(target for target in first.targets() if "before=" in target))
+    assert ("message 29" in first.text, "message 29" in second.text) == (True, False)
+    assert ("message 00" in first.text, "message 00" in second.text) == (False, True)
+
+
+def test_offline_units_and_unknown_metrics_are_named(world: World, admin: Browser) -> None:
+    with world.database.writing() as session:
+        unit = get_unit(session, PUMP.path)
+        set_status(session, unit.id, is_online=False, ts_ms=NOON_MS - 3_600_000)
+        unknown_metric.put(session, [(unit.id, "<b>Volume Flow</b>")], now_ms=NOON_MS)
+    page = admin.get("/data-quality")
+    assert "Offline units 1 p1 Xiaohe Garden · since 11:00:00 (1 hour ago)" in page.text
+    assert "<b>Volume Flow</b> · p1" in page.text
+    assert "<b>Volume" not in page.html
+
+
+def test_people_see_the_data_of_their_compounds_only(world: World, browser_of: Callable[..., Browser]) -> None:
+    keep(world, b"far away", site=ELSEWHERE)
+    keep(world, b"at home")
+    with world.database.writing() as session:
+        far = get_unit(session, FAR_PUMP.path)
+        set_status(session, far.id, is_online=False, ts_ms=NOON_MS)
+        unknown_metric.put(session, [(far.id, "strange")], now_ms=NOON_MS)
+    text = browser_of((Role.PROPERTY_MANAGER, HERE)).get("/data-quality").text
+    assert "at home" in text
+    assert "far away" not in text
+    assert "Offline units 0" in text
+    assert "Unknown metrics 0" in text
+
+
+def test_it_is_not_for_everybody(browser_of: Callable[..., Browser]) -> None:
+    technician = browser_of((Role.TECHNICIAN, HERE))
+    page = technician.get("/data-quality")
+    assert page.status == 403
+    assert "This is not for your role" in page.text
+    assert "/data-quality" not in technician.get("/").targets()

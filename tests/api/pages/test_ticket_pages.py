@@ -1,0 +1,181 @@
+from collections.abc import Callable
+
+import pytest
+
+from alerts.ticket import Stage
+from registry.role import Role
+from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, LIFT, PUMP, World
+from tests.api.pages.conftest import Browser
+
+TO_THE_END = (
+    "triaged",
+    "dispatched",
+    "accepted",
+    "arrived",
+    "in_progress",
+    "restored",
+    "verified",
+    "closed",
+)
+
+
+@pytest.fixture
+def ticket_id(world: World) -> int:
+    return world.ticket_of(world.signal(PUMP, "dry_run"))
+
+
+def test_a_ticket_is_told_with_its_alarms_evidence_and_advice(world: World, admin: Browser) -> None:
+    alarm_id = world.signal(PUMP, "dry_run", evidence={"level_m": 0.12, "pump1_running": 1.0})
+    page = admin.get(f"/tickets/{world.ticket_of(alarm_id)}")
+    for words in (
+        "Pump runs dry",
+        "Sump level 0.12 m",
+        "Pump 1 running running",
+        "What to do: Stop the pump",
+        "Stage: Reported",
+    ):
+        assert words in page.text
+    assert {f"/alarms/{alarm_id}", f"/units/{PUMP.path}"} <= page.targets()
+
+
+def test_a_ticket_goes_through_all_its_stages(admin: Browser, ticket_id: int) -> None:
+    for stage in TO_THE_END:
+        page = admin.get(f"/tickets/{ticket_id}")
+        assert {"name": "to", "value": stage, "class": "primary"} in list(page.all("button"))
+        assert admin.post(f"/tickets/{ticket_id}/moves", to=stage).status == 303
+    page = admin.get(f"/tickets/{ticket_id}")
+    assert "Stage: Closed" in page.text
+    assert not list(page.all("button", name="to"))
+    assert page.html.count("step-done") == 9
+
+
+def test_each_is_offered_what_their_role_may_do(browser_of: Callable[..., Browser], ticket_id: int) -> None:
+    def offered(role: Role) -> set[str]:
+        page = browser_of((role, HERE)).get(f"/tickets/{ticket_id}")
+        return {button["value"] for button in page.all("button", name="to")}
+
+    assert offered(Role.PROPERTY_MANAGER) == {"triaged", "cancelled"}
+    assert offered(Role.TECHNICIAN) == set()
+    assert offered(Role.OWNER) == set()
+    text = browser_of((Role.TECHNICIAN, HERE)).get(f"/tickets/{ticket_id}").text
+    assert "The next step is for somebody else." in text
+
+
+def test_a_move_that_must_say_why_is_refused_without_a_note(admin: Browser, ticket_id: int) -> None:
+    page = admin.post(f"/tickets/{ticket_id}/moves", to="cancelled", note="  ")
+    assert page.status == 422
+    assert "This step needs a note that says why." in page.text
+    assert "Stage: Reported" in page.text
+
+
+def test_a_note_stands_in_the_history_with_who_wrote_it(admin: Browser, ticket_id: int) -> None:
+    admin.post(f"/tickets/{ticket_id}/moves", to="cancelled", note="a test of the sensor")
+    text = admin.get(f"/tickets/{ticket_id}").text
+    assert "Cancelled · admin-" in text
+    assert "a test of the sensor" in text
+
+
+def test_of_two_people_who_move_at_once_the_second_is_told(admin: Browser, ticket_id: int) -> None:
+    assert admin.post(f"/tickets/{ticket_id}/moves", to="triaged").status == 303
+    page = admin.post(f"/tickets/{ticket_id}/moves", to="triaged", note="my note")
+    assert page.status == 409
+    assert "already at the stage “Triaged”" in page.text
+    assert "my note" in page.text, "what was written is not lost"
+
+
+def test_a_ticket_on_hold_stands_where_it_left_the_line(admin: Browser, ticket_id: int) -> None:
+    for stage in ("triaged", "dispatched", "accepted"):
+        admin.post(f"/tickets/{ticket_id}/moves", to=stage)
+    admin.post(f"/tickets/{ticket_id}/moves", to="on_hold", note="waiting for a part")
+    page = admin.get(f"/tickets/{ticket_id}")
+    assert "Stage: On hold" in page.text
+    assert page.html.count("step-done") == 3
+    assert 'step-current" aria-current="step"><span>Accepted' in page.html
+
+
+def test_residents_see_how_far_it_is_and_not_who_wrote_what(
+    admin: Browser, browser_of: Callable[..., Browser], ticket_id: int
+) -> None:
+    admin.post(f"/tickets/{ticket_id}/moves", to="triaged", note="flat 301 called")
+    text = browser_of((Role.OWNER, HERE)).get(f"/tickets/{ticket_id}").text
+    assert "Stage: Triaged" in text
+    assert "flat 301" not in text
+    assert "admin-" not in text
+
+
+def test_a_ticket_of_another_compound_is_not_found(world: World, browser_of: Callable[..., Browser]) -> None:
+    far = world.ticket_of(world.signal(FAR_PUMP, "dry_run"))
+    manager = browser_of((Role.PROPERTY_MANAGER, HERE))
+    assert manager.get(f"/tickets/{far}").status == 404
+    assert manager.post(f"/tickets/{far}/moves", to="triaged").status == 404
+    assert f"/tickets/{far}" not in manager.get("/tickets?state=all").targets()
+
+
+def test_the_list_shows_tickets_by_stage_and_closed_ones_on_request(
+    world: World, admin: Browser, ticket_id: int
+) -> None:
+    moved = world.ticket_of(world.signal(LIFT, "fault.02"))
+    admin.post(f"/tickets/{moved}/moves", to="cancelled", note="a test")
+    open_ones = admin.get("/tickets")
+    assert "Reported 1" in open_ones.text
+    assert f"/tickets/{moved}" not in open_ones.targets()
+    assert f"/tickets/{moved}" in admin.get("/tickets?state=all").targets()
+    assert f"/tickets/{moved}" in admin.get("/tickets?stage=cancelled").targets()
+    assert f"/tickets/{ticket_id}" not in admin.get(f"/tickets?site={ELSEWHERE}").targets()
+
+
+def test_a_ticket_can_be_opened_by_hand(world: World, browser_of: Callable[..., Browser]) -> None:
+    volunteer = browser_of((Role.VOLUNTEER, HERE))
+    form = volunteer.get(f"/tickets/new?unit={LIFT.path}")
+    assert {"value": LIFT.path, "selected": ""} in list(form.all("option"))
+    assert not any(FAR_PUMP.path in option.get("value", "") for option in form.all("option"))
+    answer = volunteer.post(
+        "/tickets/new",
+        where=LIFT.path,
+        title="Strange noise",
+        kind="fault",
+        severity="minor",
+        description="third floor",
+    )
+    assert answer.status == 303
+    staff = browser_of((Role.TECHNICIAN, HERE))
+    page = staff.get(
+        next(target for target in staff.get("/tickets").targets() if target.removeprefix("/tickets/").isdigit())
+    )
+    assert "Strange noise" in page.text
+    assert "third floor" in page.text
+
+
+def test_a_ticket_about_no_particular_unit_is_of_its_compound(browser_of: Callable[..., Browser]) -> None:
+    manager = browser_of((Role.PROPERTY_MANAGER, HERE))
+    assert manager.post("/tickets/new", where=HERE, title="E-bikes", kind="hazard", severity="major").status == 303
+    assert "E-bikes" in manager.get("/tickets").text
+
+
+@pytest.mark.parametrize("lacking", ["where", "title", "kind", "severity"])
+def test_an_incomplete_ticket_is_refused_and_keeps_what_was_written(admin: Browser, lacking: str) -> None:
+    fields = {"where": LIFT.path, "title": "Noise", "kind": "fault", "severity": "minor", "description": "third floor"}
+    page = admin.post("/tickets/new", **{**fields, lacking: ""})
+    assert page.status == 422
+    assert "third floor" in page.text
+
+
+def test_nobody_opens_a_ticket_in_another_compound(browser_of: Callable[..., Browser]) -> None:
+    fields = {"title": "Noise", "kind": "fault", "severity": "minor"}
+    manager = browser_of((Role.PROPERTY_MANAGER, HERE))
+    for where in (ELSEWHERE, FAR_PUMP.path, "nowhere", "no~where"):
+        assert manager.post("/tickets/new", where=where, **fields).status == 404
+
+
+def test_a_title_of_ours_is_translated_and_a_persons_words_are_not(world: World, admin: Browser) -> None:
+    world.signal(PUMP, "dry_run")
+    admin.post("/tickets/new", where=HERE, title="Pump runs dry", kind="fault", severity="minor")
+    admin.headers["Accept-Language"] = "zh-CN"
+    text = admin.get("/tickets").text
+    assert text.count("水泵空转") == 1
+    assert text.count("Pump runs dry") == 1
+
+
+def test_every_stage_can_be_asked_for(admin: Browser) -> None:
+    for stage in Stage:
+        assert admin.get(f"/tickets?stage={stage.value}").status == 200
