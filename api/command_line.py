@@ -3,6 +3,7 @@
 Every command ends with 0 on success, 2 for bad usage, and 1 for a failure told in one line on standard error.
 """
 
+import logging
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -81,6 +82,12 @@ def main() -> None:
         _fail(f"database: {str(getattr(error, 'orig', None) or error).strip().splitlines()[0]}")
     except OSError as error:
         _fail(f"{error.filename or 'operating system'}: {error.strerror or error}")
+
+
+@app.callback()
+def _before_any_command() -> None:
+    """Logs go to standard error; commands that end by themselves tell only what is amiss."""
+    configure_logs(logging.WARNING)
 
 
 def _fail(line: str) -> None:
