@@ -73,7 +73,7 @@ class Watch:
         for status in statuses:
             told[status.unit.kind].append(_connection(status))
         for block in blocks:
-            told[block.kind] += [_verdict(change) for change in self._changed_verdicts(block)]
+            told[block.kind] += self._changed_verdicts(block)
         signals: list[Signal] = []
         for kind, watch in self._kinds.items():
             signals += watch.observe(
@@ -120,10 +120,10 @@ class Watch:
         """The verdict on a unit no longer stands, though its detector did not say so itself."""
         return self._kinds[unit.kind].observe([], [Flag(unit, ANOMALY, ts_ms, 0.0)], received_ms=received_ms)
 
-    def _changed_verdicts(self, block: ReadingBlock) -> list[VerdictChange]:
+    def _changed_verdicts(self, block: ReadingBlock) -> list[Flag]:
         bank = self.banks.get(block.kind)
         try:
-            return bank.observe(block) if bank is not None else []
+            return [_verdict(change) for change in bank.observe(block)] if bank is not None else []
         except Exception as error:
             # A detector only hints; what it cannot digest must not silence the rules.
             self._failed("detector", error)

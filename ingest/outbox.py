@@ -114,5 +114,9 @@ def remove(session: Session, batch_ids: Sequence[str]) -> int:
     return sum(session.scalars(gone.execution_options(synchronize_session=False)))
 
 
+def holds(session: Session, batch_id: str) -> bool:
+    return session.scalar(select(OutboxBatch.id).where(OutboxBatch.batch_id == batch_id)) is not None
+
+
 def size_bytes(session: Session) -> int:
     return int(session.scalar(select(func.coalesce(func.sum(func.length(OutboxBatch.payload)), 0))) or 0)

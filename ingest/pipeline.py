@@ -126,7 +126,11 @@ class Pipeline:
         by_unit = _newest_by_unit(newest)
         with self._database.reading() as session:
             states = connection_states(session)
-            active = [alarm for alarm in open_alarms(session) if alarm.is_active]
+            active = [
+                (alarm.unit.unit_key, alarm.condition, alarm.evidence)
+                for alarm in open_alarms(session)
+                if alarm.is_active
+            ]
             self._is_online = {state.unit_id: (state.is_online, state.status_ms) for state in states}
             self._watch.restore(
                 latest=self._store.latest(units),
@@ -134,14 +138,11 @@ class Pipeline:
                 pending=self._pending_noted(),
                 events=event_log.last_words(session),
                 statuses=[StatusChange(state.unit, state.status_ms, state.is_online) for state in states],
-                active=[(alarm.unit.unit_key, alarm.condition) for alarm in active],
+                active=[(unit, condition) for unit, condition, _ in active],
                 now_ms=now_ms,
             )
-        self._recollect(
-            {alarm.unit.unit_key: alarm.evidence for alarm in active if alarm.condition == ANOMALY},
-            by_unit,
-            now_ms=now_ms,
-        )
+        anomalous = {unit: evidence for unit, condition, evidence in active if condition == ANOMALY}
+        self._recollect(anomalous, by_unit, now_ms=now_ms)
 
     def _pending_noted(self) -> Iterable[ReadingBlock]:
         for block in self._writer.pending_blocks():
@@ -403,8 +404,15 @@ class Pipeline:
         accepted = batch.message_count - quarantined - batch.duplicate_count
         pending = PendingBatch(self._draw_batch_id(), values, tuple(batch.blocks)) if batch.blocks else None
 
+        attempts = 0
+
         def write() -> None:
+            nonlocal attempts
+            attempts += 1
             with self._database.writing() as session:
+                if attempts > 1 and pending is not None and outbox.holds(session, pending.batch_id):
+                    # The connection broke just after the commit: it was done, and nobody could tell us.
+                    return
                 event_log.put(session, [key for key, _ in batch.events], received_ms=batch.received_ms)
                 for unit_id, status in batch.statuses:
                     set_status(session, unit_id, is_online=status.is_online, ts_ms=status.ts_ms)
