@@ -121,6 +121,12 @@ DEFAULT_POINTS: Mapping[str, str] = MappingProxyType(
 )
 
 
+DROPOUT_METRICS: Mapping[Kind, str] = MappingProxyType(
+    {Kind.ELEVATOR: "motor_temp_c", Kind.PUMP: "level_m", Kind.FIRE: "hydrant_pressure_mpa"}
+)
+"""The sensor that falls silent where a scenario names none."""
+
+
 class FaultSchedule:
     """The faults of one fleet in absolute time; nothing happens before `begin` says when live time began."""
 

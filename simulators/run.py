@@ -71,7 +71,7 @@ def simulate(
             file = stack.enter_context(FileOutlet(out_path))
             run = _Run(scenario, file, seed=seed, truth_path=truth_path, should_stop=stops)
             begins_ms = scenario.start_ms if start_ms is None else start_ms
-            run.to_file(begins_ms, duration_s or scenario.duration_s, history_s=history_s)
+            run.to_file(begins_ms, scenario.duration_s if duration_s is None else duration_s, history_s=history_s)
         else:
             assert broker_url is not None
             now_ms = clock_ms()

@@ -35,7 +35,7 @@ def way_after_m(elapsed_s: Floats, distance_m: Floats, rated_m_s: Floats) -> Flo
     elapsed_s = np.clip(elapsed_s, 0.0, total_s)
     rising = np.minimum(elapsed_s, ramp_s)
     falling_s = np.maximum(elapsed_s - (total_s - ramp_s), 0.0)
-    steady_s = np.clip(elapsed_s - ramp_s, 0.0, total_s - 2 * ramp_s)
+    steady_s = np.clip(elapsed_s - ramp_s, 0.0, np.maximum(total_s - 2 * ramp_s, 0.0))
     slowing = peak * falling_s - ACCELERATION_M_S2 * falling_s**2 / 2
     return np.asarray(ACCELERATION_M_S2 * rising**2 / 2 + peak * steady_s + slowing)
 

@@ -8,8 +8,10 @@ import msgspec
 
 from models.equipment import Kind
 from models.reading import UnitKey
-from simulators.faults import DEFAULT_POINTS
+from simulators.faults import DEFAULT_POINTS, DROPOUT_METRICS, SENSOR_DROPOUT, Fault
 from simulators.scenario import Scenario
+
+IN_ONE_PUMP = ("clog", "trip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,19 @@ def staged_faults(scenario: Scenario, *, live_ms: int, end_ms: int | None) -> li
             fault_end_ms = live_ms + round((fault.onset_s + fault.duration_s) * 1000)
             over_ms = fault_end_ms if end_ms is None else min(end_ms, fault_end_ms)
         kind = kinds[fault.unit]
-        in_pump = f"pump{fault.pump}" if kind is Kind.PUMP and fault.name in ("clog", "trip") else ""
-        detail = fault.point or fault.metric or in_pump or DEFAULT_POINTS.get(fault.name, "")
+        detail = _detail(fault, kind)
         unit = UnitKey(scenario.site, kind, fault.unit)
         staged.append(StagedFault(unit, fault.name, onset_ms, over_ms, fault.severity, fault.ramp_s, detail))
     return sorted(staged, key=lambda one: (one.onset_ms, one.unit))
+
+
+def _detail(fault: Fault, kind: Kind) -> str:
+    """Which part of the unit it is, where that is known."""
+    if fault.name in IN_ONE_PUMP:
+        return f"pump{fault.pump}"
+    if fault.name == SENSOR_DROPOUT:
+        return fault.metric or DROPOUT_METRICS[kind]
+    return fault.point or DEFAULT_POINTS.get(fault.name, "")
 
 
 def write_truth(path: Path, staged: Iterable[StagedFault]) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from models.equipment import METRICS, Kind
+from models.equipment import Kind
 from models.reading import UnitKey
 from simulators.elevator import ElevatorFleet
-from simulators.faults import SENSOR_DROPOUT, UNIT_OFFLINE, FaultSchedule
+from simulators.faults import DROPOUT_METRICS, SENSOR_DROPOUT, UNIT_OFFLINE, FaultSchedule
 from simulators.fire import FireFleet
 from simulators.fleet import Fleet, Round
 from simulators.message import Message, Values, backlog, event, reading_values, status, telemetry
@@ -134,10 +134,7 @@ class World:
     def _without_dropouts(round_: Round, fleet: Fleet) -> Round:
         for unit, fault, onset_ms, end_ms in fleet.faults.spans(SENSOR_DROPOUT):
             if onset_ms <= round_.ts_ms[unit] < end_ms:
-                # Without a name it is the first that is no state: the sensor people would miss first.
-                metric = fault.metric or next(
-                    name for name in round_.values if not METRICS[fleet.kind][name].is_boolean
-                )
+                metric = fault.metric or DROPOUT_METRICS[fleet.kind]
                 column = round_.values[metric].astype(np.float64)
                 column[unit] = np.nan
                 round_.values[metric] = column
