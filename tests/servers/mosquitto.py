@@ -64,6 +64,15 @@ class Mosquitto:
             self._child.kill()
             self._child = None
 
+    def pause(self) -> None:
+        """It answers nobody until `resume`, and keeps its connections."""
+        assert self._child is not None, "not running"
+        self._child.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._child is not None, "not running"
+        self._child.send(signal.SIGCONT)
+
     def save(self) -> None:
         """Returns when everything that is queued now is on disk."""
         assert self._child is not None, "not running"
