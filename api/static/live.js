@@ -229,7 +229,8 @@
     openStream();
     window.addEventListener("pagehide", closeStream);
     window.addEventListener("pageshow", (event) => { if (event.persisted) openStream(); });
-    window.addEventListener("online", () => { closeStream(); openStream(); });
+    window.addEventListener("online", () => { closeStream(); openStream(); refreshSoon(); });
+    window.addEventListener("offline", () => { closeStream(); wasOpen = true; if (part) tellConnection(); });
     if (!part) {
       // A browser keeps few connections open at a time: a page that nobody looks at gives its own back.
       document.addEventListener("visibilitychange", () => { if (document.hidden) closeStream(); else openStream(); });
