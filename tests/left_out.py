@@ -13,6 +13,7 @@ PACKAGE_OF = {
     "influxd": "influxdb",
     "initdb": "postgresql",
     "mosquitto": "mosquitto",
+    "mosquitto_passwd": "mosquitto",
 }
 """Debian's package for each program that the kit starts; `.ci/debian-packages` installs them."""
 
