@@ -108,9 +108,8 @@ def test_what_is_empty_is_not_asked_for(world: World) -> None:
         assert world.client.get(f"/api/v1/{query}", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
+def test_what_cannot_be_meant_is_refused_with_the_field(world: World, subtests: pytest.Subtests) -> None:
+    queries: list[dict[str, Any]] = [
         {"start": "2026-11-23T12:00:00"},
         {"start": "yesterday"},
         {"start": "99999999999999999999"},
@@ -122,13 +121,13 @@ def test_what_is_empty_is_not_asked_for(world: World) -> None:
         {"step": 10**12},
         {"metric": ""},
         {"metric": "x" * 101},
-    ],
-)
-def test_what_cannot_be_meant_is_refused_with_the_field(world: World, query: dict[str, Any]) -> None:
-    answer = readings(world, query)
-    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-    told = answer.json()
-    assert set(query) & {told.get("field"), *(error["field"] for error in told.get("errors", []))}
+    ]
+    for query in queries:
+        with subtests.test(query=query):
+            answer = readings(world, query)
+            assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+            told = answer.json()
+            assert set(query) & {told.get("field"), *(error["field"] for error in told.get("errors", []))}
 
 
 def test_too_many_points_are_refused_with_the_step_that_would_do(world: World) -> None:
@@ -154,11 +153,10 @@ def test_an_unknown_metric_is_told_with_those_there_are(world: World) -> None:
     assert {"level_m", "odd_metric"} <= set(answer.json()["metrics"])
 
 
-@pytest.mark.parametrize(
-    "unit", ["xiaohe", "xiaohe~", "~p1", "xiaohe~p1~p1", "XIAOHE~P1", "a%00b~c", "小河~p1", "..~.."]
-)
-def test_an_address_that_names_no_unit_is_not_found(world: World, unit: str) -> None:
-    assert readings(world, {}, unit=unit).status_code == 404
+def test_an_address_that_names_no_unit_is_not_found(world: World, subtests: pytest.Subtests) -> None:
+    for unit in ("xiaohe", "xiaohe~", "~p1", "xiaohe~p1~p1", "XIAOHE~P1", "a%00b~c", "小河~p1", "..~.."):
+        with subtests.test(unit=unit):
+            assert readings(world, {}, unit=unit).status_code == 404
 
 
 def test_a_store_that_does_not_answer_takes_only_the_readings_away(

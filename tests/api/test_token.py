@@ -100,10 +100,11 @@ def test_who_is_no_longer_active_is_out_at_once(world: World) -> None:
     assert world.client.get("/api/v1/me", headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic Y2hlbjp4", "Bearer " + "x" * 5000, "Bearer ü"])
-def test_what_is_no_token_opens_nothing(world: World, header: str) -> None:
-    response = world.client.get("/api/v1/me", headers={"Authorization": header.encode("latin-1")})
-    assert response.status_code == 401
+def test_what_is_no_token_opens_nothing(world: World, subtests: pytest.Subtests) -> None:
+    for header in ("", "Bearer", "Bearer ", "Basic Y2hlbjp4", "Bearer " + "x" * 5000, "Bearer ü"):
+        with subtests.test(header=header[:20]):
+            response = world.client.get("/api/v1/me", headers={"Authorization": header.encode("latin-1")})
+            assert response.status_code == 401
 
 
 def test_a_crowd_at_the_door_leaves_threads_for_the_rest(world: World, chen: str) -> None:
