@@ -17,6 +17,8 @@ from ingest.stores.contract import Point
 from registry.site import DEFAULT_TIMEZONE
 
 GAP_FACTOR = 3.5
+SPARSE_POINTS = 60
+"""Up to that many points each is shown as a dot: the line between two says nothing that was measured."""
 MS_PER_H = 3_600_000
 FONT = "system-ui, 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif"
 LINE, GRID, TEXT = "#1d5fa6", "#d8dee6", "#3d4a5a"
@@ -91,7 +93,10 @@ def chart_spec(chart: Chart, size: Size) -> dict[str, Any]:
         for number, part in enumerate(parts)
         for p in part
     ]
-    lonely = [{"t": local_ms(part[0].t_ms, zone), "mean": part[0].mean} for part in parts if len(part) == 1]
+    is_sparse = len(rows) <= SPARSE_POINTS
+    dots = [
+        {"t": local_ms(p.t_ms, zone), "mean": p.mean} for part in parts if is_sparse or len(part) == 1 for p in part
+    ]
     stretches = _placed(chart, size, zone)
     label_rows = max((row["row"] + 1 for row in stretches if row["label"]), default=0)
 
@@ -141,8 +146,8 @@ def chart_spec(chart: Chart, size: Size) -> dict[str, Any]:
                 "encoding": {"x": {**x, "field": "t"}, "y": {**y, "field": "mean"}, "detail": {"field": "part"}},
             },
             {
-                "name": "lonely",
-                "data": {"values": lonely},
+                "name": "dots",
+                "data": {"values": dots},
                 "mark": {"type": "point", "filled": True, "size": 28, "color": LINE, "opacity": 1},
                 "encoding": {"x": {**x, "field": "t"}, "y": {**y, "field": "mean"}},
             },

@@ -17,15 +17,13 @@ from api.pages.moments import Moment, duration_text
 from api.pages.rendering import Reader
 from api.pages.telemetry_window import (
     ALL,
-    CUSTOM,
-    DEFAULT_WINDOW,
     MS_PER_H,
     WINDOWS,
     Window,
     around,
     asked_window,
     condensed,
-    cropped,
+    default_window,
     whole_window,
 )
 from api.pages.values import find_metric, metric_title, value_text
@@ -43,7 +41,6 @@ PREFERRED_METRICS = {
 }
 TABLE_ROWS = 40
 RECENT_ANOMALY_MS = 24 * MS_PER_H
-DEFAULT_MOST_MS = 12 * MS_PER_H
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +137,9 @@ def chart_view(
     if question.window == ALL and window is None:
         window = whole_window(store, key, metric, newest_ms=newest_ms)
     if window is None:
-        window = cropped(store, key, metric, _default_window(session, focus, newest_ms=newest_ms))
+        window = default_window(
+            store, key, metric, least_ms=_least_shown_ms(session, focus, newest_ms), newest_ms=newest_ms
+        )
     points = store.points(key, metric, start_ms=window.start_ms, end_ms=window.end_ms, step_ms=window.step_ms)
     stretches = marked_stretches(
         session, alarms, start_ms=window.start_ms, end_ms=window.end_ms, limits=held.limits, reader=reader
@@ -207,13 +206,12 @@ def _default_metric(
     return next(name for name in wanted if name in metrics)
 
 
-def _default_window(session: Session, focus: Alarm | None, *, newest_ms: int) -> Window:
-    end_ms = newest_ms + 1
-    start_ms = end_ms - WINDOWS[DEFAULT_WINDOW][1]
-    if focus is not None:
-        begun_ms = held_times(session, focus, open_end_ms=newest_ms)[-1][0]
-        start_ms = max(min(start_ms, around(begun_ms, end_ms)[0]), end_ms - DEFAULT_MOST_MS)
-    return Window(start_ms, end_ms, DEFAULT_WINDOW if end_ms - start_ms <= WINDOWS[DEFAULT_WINDOW][1] else CUSTOM)
+def _least_shown_ms(session: Session, focus: Alarm | None, newest_ms: int) -> int:
+    """How far back a chart must reach to show the beginning of the anomaly."""
+    if focus is None:
+        return 0
+    begun_ms = held_times(session, focus, open_end_ms=newest_ms)[-1][0]
+    return newest_ms - around(begun_ms, newest_ms)[0]
 
 
 def drawn(view: ChartView | None, *, language: str) -> Drawing | None:

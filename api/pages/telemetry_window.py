@@ -34,6 +34,7 @@ STEPS_MS = (
 )
 AROUND_LEAST_MS, AROUND_MOST_MS = 5 * MS_PER_MIN, 6 * MS_PER_H
 CROP_SHARE = 0.15
+ENOUGH_POINTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,18 @@ def whole_window(store: TelemetryStore, unit: UnitKey, metric: str, *, newest_ms
     weeks = store.points(unit, metric, start_ms=0, end_ms=newest_ms + 1, step_ms=FINDING_STEP_MS)
     first_ms = weeks[0].t_ms if weeks else newest_ms
     return cropped(store, unit, metric, Window(max(0, first_ms), newest_ms + 1, ALL), least_share=0.0)
+
+
+def default_window(store: TelemetryStore, unit: UnitKey, metric: str, *, least_ms: int, newest_ms: int) -> Window:
+    """The shortest window that reaches `least_ms` back and holds enough: a lift tells little in a quiet hour."""
+    window = Window(0, newest_ms + 1, ALL)
+    for choice, (_, length_ms) in WINDOWS.items():
+        window = Window(newest_ms + 1 - length_ms, newest_ms + 1, choice)
+        if length_ms >= least_ms:
+            points = store.points(unit, metric, start_ms=window.start_ms, end_ms=window.end_ms, step_ms=window.step_ms)
+            if len(points) >= ENOUGH_POINTS:
+                break
+    return cropped(store, unit, metric, window)
 
 
 def cropped(

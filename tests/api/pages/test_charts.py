@@ -52,7 +52,12 @@ def test_a_slow_sensor_is_not_cut_into_points() -> None:
 
 def test_nothing_measured_is_nothing_to_draw() -> None:
     assert parts_of([], STEP_MS) == []
-    assert layer(chart_spec(chart(count=0), WIDE), "lonely")["data"]["values"] == []
+    assert layer(chart_spec(chart(count=0), WIDE), "dots")["data"]["values"] == []
+
+
+def test_what_was_measured_now_and_then_is_shown_as_dots() -> None:
+    assert len(layer(chart_spec(chart(count=20), WIDE), "dots")["data"]["values"]) == 20
+    assert layer(chart_spec(chart(count=100), WIDE), "dots")["data"]["values"] == []
 
 
 def test_times_stand_in_the_zone_of_the_site() -> None:

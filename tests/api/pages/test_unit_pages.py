@@ -162,6 +162,13 @@ def test_whatever_the_address_asks_for_the_page_answers(world: World, admin: Bro
     assert admin.get(f"/units/{PUMP.path}?{query}").status == 200
 
 
+def test_a_unit_that_tells_little_in_an_hour_is_shown_for_longer(world: World, admin: Browser) -> None:
+    world.measure(LIFT, {"motor_current_a": [18.0] * 40}, start_ms=NOON_MS - 400 * MS_PER_MIN, step_ms=10 * MS_PER_MIN)
+    page = admin.get(f"/units/{LIFT.path}")
+    assert 'window=6h#chart" aria-current="true"' in page.html
+    assert "05:50:00 – 11:50:00" in page.text
+
+
 def test_a_window_without_readings_says_where_they_are(world: World, admin: Browser) -> None:
     record(world)
     text = admin.get(f"/units/{PUMP.path}?metric=Current&start={NOON_MS - MS_PER_H}&end={NOON_MS}").text
