@@ -231,7 +231,9 @@ def serve_http(resources: Resources, listening: socket.socket, *, told: Callable
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_S,
         server_header=False,
-        proxy_headers=False,
+        # Only a proxy on this machine is believed what it says of the client.
+        proxy_headers=True,
+        forwarded_allow_ips="127.0.0.1",
     )
     server = _Server(config, told=lambda: told(f"http://{shown}:{port}"), end_streams=app.state.activity_feed.close)
     server.run(sockets=[listening])

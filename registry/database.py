@@ -69,7 +69,7 @@ class Database:
         else:
             options["connect_args"] = {"connect_timeout": 5}
             options["pool_size"], options["max_overflow"] = 10, 20
-        self.engine: Engine = create_engine(self.url, json_serializer=compact_json, **options)
+        self.engine: Engine = create_engine(self.url, json_serializer=compact_json, hide_parameters=True, **options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite_connection)
             event.listen(self.engine, "begin", _begin_sqlite)
