@@ -14,8 +14,8 @@ import numpy as np
 from models.reading import Bools, Floats, Ints
 
 RAISE_ROWS = 3
-CLEAR_ROWS = 5
-CLEAR_RATIO = 0.8
+CLEAR_ROWS = 3
+CLEAR_RATIO = 0.5
 
 
 class Verdicts:

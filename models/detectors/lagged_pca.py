@@ -1,264 +1,201 @@
-"""Lag-embedded PCA on channels measured against their own slow average, smoothed like a MEWMA; many units at once.
+"""Lag-embedded PCA with per-channel residuals, on channels measured against their own slow average; many units at once.
 
-A row is judged in four steps:
+Two questions are asked of each channel of a row, and the worst answer counts most:
 
-1. Each channel is measured against its slow exponentially weighted average, in units of its spread in the fit rows.
-   The average follows normal drift and stands still while the unit is in alarm.
-2. The last rows stand side by side in one vector, so that relations over time count as relations between channels
-   (dynamic PCA: Ku, Storer and Georgakis 1995).
-3. The vector is split by the principal components of the fit rows. T² in the components and Q (squared residual) beside
-   them are each divided by their mean in the fit rows and added, the combined index of Yue and Qin (2001), which needs
-   no limit of its own for each (Jackson and Mudholkar 1979 give one for Q). Its square root is a linear map, so each
-   channel's share is a sum of squares (complete decomposition contributions, Alcala and Qin 2009).
-4. The mapped vector is averaged over the last rows before it is squared (MEWMA: Lowry, Woodall, Champ and Rigdon 1992),
-   so that a small lasting shift weighs more than noise.
+- *Level.* Has it left the level it had lately? Its distance from a slow exponentially weighted average is averaged over
+  the last rows (a MEWMA with one limit a channel: Lowry, Woodall, Champ and Rigdon 1992) and weighed by how many
+  independent rows the fit rows held (`models.calibration`). The average follows normal drift and stands still for the
+  channels that are part of an alarm.
+- *Relation.* Does it still go with the other channels and with its own past? The last rows stand side by side in one
+  vector (dynamic PCA: Ku, Storer and Georgakis 1995); what its principal components leave unexplained is summed for
+  each channel over the lags, averaged, and compared with what the fit rows left out of sample. These are the
+  contributions to Q, each with an empirical limit of its own in place of the one limit of Jackson and Mudholkar (1979)
+  for their sum. T² inside the components is left to the level part: drift along them is what is normal.
+
+A channel that is told in coarser steps than before, or not at all, brings an uncertainty into the residuals of all that
+go with it; their limits are widened by as much.
 """
 
-from dataclasses import dataclass
-from itertools import pairwise
-
 import numpy as np
-from scipy.signal import lfilter
 
-from models.calibration import DEFAULT_BUDGET, Budget, threshold
-from models.detectors.contract import FitFacts, NotEnoughHistory, NothingVaries, Scores
+from models.calibration import normal_equivalent
+from models.detectors.contract import FitFacts, Scores
+from models.detectors.fitting import DEFAULT_TUNING, Tuning, fit_slot, next_quantum
+from models.detectors.slot_state import SlotState
 from models.reading import Bools, Floats, Ints
 
-LEAST_FIT_ROWS = 50
-LEAST_TOLD_SHARE = 0.5
-CONSTANT_BELOW = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """`baseline_rows` and `smoothing_rows` are time constants; `explained` the share of variance the components keep.
-
-    `clip` bounds a single value's distance, in spreads, so that one wild reading does not outweigh a lasting change.
-    """
-
-    lags: int = 3
-    baseline_rows: float = 200.0
-    smoothing_rows: float = 10.0
-    explained: float = 0.9
-    clip: float = 10.0
-    folds: int = 4
-    budget: Budget = DEFAULT_BUDGET
+SETTLING_ROWS = 30
+"""Rows after a change of baseline from which the new one is learned; they are not judged."""
+ROUNDING = 1e-9
+CHUNK_ROWS = 1024
+"""Rows whose residual maps are gathered at a time: bounds the copy, not the result."""
 
 
 class LaggedPca:
     """The detector. `tuning` is one for all data; everything particular to a unit is learned from its fit rows.
+
+    Scores are in units of the slot's limit, so every threshold is 1.
 
     >>> rng = np.random.default_rng(7)
     >>> detector = LaggedPca(("level_m", "flow_m3_h"))
     >>> detector.fit(0, rng.normal(size=(400, 2))).used
     ('level_m', 'flow_m3_h')
     >>> slot = np.array([0])
-    >>> for _ in range(30):
-    ...     scores = detector.score(slot, np.array([[0.0, 5.0]]))
-    >>> bool(scores.anomaly_score[0] > scores.threshold[0]), scores.contributions[0].round(1).tolist()
+    >>> for _ in range(15):
+    ...     scores = detector.score(slot, np.array([[0.0, 9.0]]))
+    >>> bool(scores.anomaly_score[0] > scores.threshold[0]), scores.contributions[0].round().tolist()
     (True, [0.0, 1.0])
     """
 
-    def __init__(self, channels: tuple[str, ...], *, tuning: Tuning | None = None) -> None:
+    def __init__(self, channels: tuple[str, ...], *, tuning: Tuning = DEFAULT_TUNING) -> None:
         self._channels = channels
-        self.tuning = tuning or Tuning()
-        wide, lags = len(channels), self.tuning.lags
-        self._map = np.zeros((0, wide * lags, wide * lags))
-        self._baseline = np.zeros((0, wide))
-        self._recent = np.zeros((0, wide))
-        self._spread = np.full((0, wide), np.nan)
-        self._lagged = np.zeros((0, lags, wide))
-        self._warm_rows = np.zeros(0, dtype=np.int64)
-        self._smoothed = np.zeros((0, wide * lags))
-        self._threshold = np.full(0, np.nan)
+        self.tuning = tuning
+        self._state = SlotState(len(channels), tuning.lags)
+        # A channel that falls silent in an alarm must not hold it up for ever, nor end it at once.
+        self._fading = 1.0 - 1.0 / tuning.level_rows
 
     @property
     def channels(self) -> tuple[str, ...]:
         return self._channels
 
-    @property
-    def need_rows(self) -> int:
-        """Fewest rows a fit rests on: the covariance of the lagged channels needs two rows for each of its columns."""
-        return max(LEAST_FIT_ROWS, 2 * len(self._channels) * self.tuning.lags)
-
-    # Fit.
-
     def fit(self, slot: int, history: Floats) -> FitFacts:
-        told = ~np.isnan(history)
-        rows = history[told.any(axis=1)]
-        told = ~np.isnan(rows)
-        if len(rows) < self.need_rows:
-            raise NotEnoughHistory(have_rows=len(rows), need_rows=self.need_rows)
-        is_told: Bools = np.asarray(told.mean(axis=0) >= LEAST_TOLD_SHARE)
-        varies = is_told & _varies(rows)
-        if not varies.any():
-            raise NothingVaries(self._channels)
-        tuning = self.tuning
-        start: Floats = np.nanmean(
-            np.where(varies, rows, 0.0)[: max(10, min(len(rows) // 4, int(tuning.baseline_rows)))], axis=0
-        )
-        start = np.where(np.isnan(start), np.nanmean(np.where(varies, rows, 0.0), axis=0), start)
-        before, baseline = _slow_average(rows, start, rate=1.0 / tuning.baseline_rows)
-        distance = np.where(told & varies, rows - before, 0.0)
-        spread = np.sqrt(np.sum(distance**2, axis=0) / np.maximum(1, told.sum(axis=0)))
-        spread = np.where(varies & (spread > 0), spread, np.nan)
-        used = ~np.isnan(spread)
-        standard = np.where(used, np.clip(distance / np.where(used, spread, 1.0), -tuning.clip, tuning.clip), 0.0)
-        lagged = _embedded(standard, tuning.lags)
-        mapping = self._fit_map(lagged)
-        limit = threshold(self._out_of_sample_scores(lagged), tuning.budget)
-        self._reserve(slot)
-        self._map[slot] = mapping
-        self._baseline[slot] = baseline
-        self._recent[slot] = baseline
-        self._spread[slot] = spread
-        self._lagged[slot] = standard[: -tuning.lags - 1 : -1]
-        self._warm_rows[slot] = tuning.lags
-        self._smoothed[slot] = _smoothed(lagged @ mapping, tuning.smoothing_rows)[-1]
-        self._threshold[slot] = limit
+        fitted = fit_slot(history, self._channels, self.tuning)
+        self._state.reserve(slot)
+        self._state.take(slot, fitted)
         return FitFacts(
-            rows=len(rows),
-            used=self._names(used),
-            constant=self._names(is_told & ~used),
-            missing=self._names(~is_told),
+            rows=fitted.rows,
+            used=self._names(fitted.used),
+            constant=self._names(fitted.constant),
+            missing=self._names(fitted.missing),
         )
+
+    def score(self, slots: Ints, values: Floats, *, is_frozen: Bools | None = None) -> Scores:
+        frozen = np.zeros(len(slots), dtype=bool) if is_frozen is None else is_frozen
+        told = ~np.isnan(values) & self._state.is_used[slots]
+        is_told: Bools = np.asarray(told.any(axis=1))
+        is_settling: Bools = is_told & (self._state.settled_rows[slots] < SETTLING_ROWS)
+        if is_settling.any():
+            self._settle(slots[is_settling], values[is_settling], told[is_settling])
+        level = self._level_ratios(slots, values, told & ~is_settling[:, None])
+        relation = self._relation_ratios(slots, values, told & ~is_settling[:, None])
+        is_scored = is_told & ~is_settling & (self._state.lagged_rows[slots] >= self.tuning.lags)
+        sharpness = self.tuning.sharpness
+        total = np.sum(level**sharpness + relation**sharpness, axis=1) ** (1.0 / sharpness)
+        anomaly_score = np.where(is_scored, total, np.nan)
+        shares = _shares(np.maximum(level, relation), self._state.is_used[slots])
+        shares[~is_scored] = np.nan
+        self._learn(slots, values, told & ~is_settling[:, None], level, frozen, anomaly_score >= 1.0)
+        return Scores(anomaly_score, np.ones(len(slots)), shares)
+
+    def interrupt(self, slots: Ints) -> None:
+        self._state.lagged_rows[slots] = 0
+        self._state.smoothed[slots] = 0.0
+        self._state.energy[slots] = 0.0
+        self._state.last[slots] = np.nan
+
+    def rebaseline(self, slots: Ints) -> None:
+        self.interrupt(slots)
+        self._state.settled_rows[slots] = 0
+        self._state.farthest[slots] = 0.0
+
+    def release(self, slot: int) -> None:
+        self._state.is_used[slot] = False
+
+    def state_bytes(self) -> int:
+        return self._state.nbytes
 
     def _names(self, chosen: Bools) -> tuple[str, ...]:
         return tuple(name for name, is_chosen in zip(self._channels, chosen, strict=True) if is_chosen)
 
-    def _fit_map(self, lagged: Floats) -> Floats:
-        """The symmetric square root of the combined index: |map @ v|² = T²/mean(T²) + Q/mean(Q)."""
-        # Second moments about the slow average, not about the mean: a lasting distance from it counts as variation.
-        variance, axes = np.linalg.eigh(lagged.T @ lagged / len(lagged))
-        variance, axes = np.maximum(variance[::-1], 0.0), axes[:, ::-1]
-        total = variance.sum()
-        if total <= 0:
-            return np.zeros((lagged.shape[1], lagged.shape[1]))
-        kept = min(int(np.searchsorted(np.cumsum(variance) / total, self.tuning.explained)) + 1, len(variance))
-        weight = np.zeros(len(variance))
-        weight[:kept] = 1.0 / np.sqrt(kept * np.maximum(variance[:kept], 1e-12 * total))
-        rest = variance[kept:].sum()
-        if rest > 1e-9 * total:
-            weight[kept:] = 1.0 / np.sqrt(rest)
-        return np.asarray((axes * weight) @ axes.T)
+    # Score.
 
-    def _out_of_sample_scores(self, lagged: Floats) -> Floats:
-        """Scores of the fit rows, each by a model fitted on the other parts of them."""
-        tuning = self.tuning
-        rows = len(lagged)
-        scores = np.empty(rows)
-        edges = np.linspace(0, rows, tuning.folds + 1).astype(int)
-        for first, last in pairwise(edges):
-            others = np.r_[0 : max(0, first - tuning.lags), min(rows, last + tuning.lags) : rows]
-            warm = max(0, first - int(3 * tuning.smoothing_rows))
-            mapped = lagged[warm:last] @ self._fit_map(lagged[others])
-            scores[first:last] = np.sum(_smoothed(mapped, tuning.smoothing_rows) ** 2, axis=1)[first - warm :]
-        return scores
+    def _level_ratios(self, slots: Ints, values: Floats, told: Bools) -> Floats:
+        """How near each channel's averaged distance is to its limit: shape (n, channels), 1 at the limit."""
+        state, tuning = self._state, self.tuning
+        distance = np.where(told, values - state.second_average[slots], 0.0) / state.level_spread[slots]
+        distance = np.clip(distance, -tuning.level_clip, tuning.level_clip)
+        before = state.smoothed[slots]
+        smoothed = np.where(told, before + (distance - before) / tuning.smoothing_rows, before * self._fading)
+        state.smoothed[slots] = smoothed
+        evidence = normal_equivalent((smoothed / state.deviation[slots]) ** 2, state.degrees[slots])
+        return np.where(state.is_used[slots], evidence / state.level_limit[slots], 0.0)
 
-    # Score, then learn.
+    def _relation_ratios(self, slots: Ints, values: Floats, told: Bools) -> Floats:
+        """How near each channel's averaged squared residual is to its limit: shape (n, channels), 1 at the limit."""
+        state, tuning = self._state, self.tuning
+        spread = state.residual_spread[slots]
+        lagged = state.lagged[slots]
+        distance = np.where(told, values - state.slow_average[slots], 0.0) / spread
+        # A value that was not told is taken to be where it was; the limits below allow for it.
+        newest = np.where(told, np.clip(distance, -tuning.residual_clip, tuning.residual_clip), lagged[:, 0])
+        moves: Bools = np.asarray(told.any(axis=1))
+        lagged[moves, 1:] = lagged[moves, :-1]
+        lagged[moves, 0] = newest[moves]
+        state.lagged[slots] = lagged
+        state.lagged_rows[slots] = np.minimum(state.lagged_rows[slots] + moves, tuning.lags)
 
-    def score(self, slots: Ints, values: Floats, *, is_frozen: Bools | None = None) -> Scores:
-        tuning = self.tuning
-        rows = len(slots)
-        baseline = self._baseline[slots]
-        spread = self._spread[slots]
-        told = ~(np.isnan(values) | np.isnan(spread))
-        distance = np.where(told, values - baseline, 0.0)
-        standard = np.where(told, np.clip(distance / np.where(told, spread, 1.0), -tuning.clip, tuning.clip), 0.0)
-        is_told: Bools = np.asarray(told.any(axis=1))
-        lagged = self._lagged[slots]
-        lagged[is_told, 1:] = lagged[is_told, :-1]
-        lagged[is_told, 0] = standard[is_told]
-        warm_rows = self._warm_rows[slots] + is_told
-        is_scored = is_told & (warm_rows >= tuning.lags)
-        mapped = np.matmul(self._map[slots], lagged.reshape(rows, -1, 1))[:, :, 0]
-        before = self._smoothed[slots]
-        smoothed = np.where(is_scored[:, None], before + (mapped - before) / tuning.smoothing_rows, before)
-        squares = smoothed**2
-        total = np.where(is_scored, squares.sum(axis=1), np.nan)
-        by_channel = squares.reshape(rows, tuning.lags, -1).sum(axis=1)
-        limit = self._threshold[slots]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shares = np.where(total[:, None] > 0, by_channel / total[:, None], np.nan)
-        even = is_scored & ~(total > 0)
-        shares[even] = 1.0 / len(self._channels)
+        energy = np.empty_like(distance)
+        for first in range(0, len(slots), CHUNK_ROWS):
+            part = slice(first, first + CHUNK_ROWS)
+            flat = lagged[part].reshape(len(lagged[part]), -1, 1)
+            residual = np.matmul(state.residual_map[slots[part]], flat)[:, :, 0]
+            energy[part] = (residual**2).reshape(len(residual), tuning.lags, -1).sum(axis=1)
+        before = state.energy[slots]
+        averaged = np.where(told, before + (energy - before) / tuning.residual_smoothing_rows, before * self._fading)
+        state.energy[slots] = averaged
+        ratios = averaged / (state.residual_limit[slots] + self._uncertainty(slots, values, told, spread))
+        return np.where(state.is_used[slots], ratios, 0.0)
 
-        self._lagged[slots] = lagged
-        self._warm_rows[slots] = np.minimum(warm_rows, tuning.lags)
-        self._smoothed[slots] = smoothed
-        learns = is_scored & ~(total >= limit)
-        if is_frozen is not None:
-            learns &= ~is_frozen
-        self._baseline[slots] = baseline + np.where(learns[:, None], distance / tuning.baseline_rows, 0.0)
-        recent = self._recent[slots]
-        self._recent[slots] = recent + np.where(told, values - recent, 0.0) / tuning.baseline_rows
-        return Scores(total, limit, shares)
+    def _uncertainty(self, slots: Ints, values: Floats, told: Bools, spread: Floats) -> Floats:
+        """What coarser steps than in the fit rows (a uniform error), and missing values, add to each residual."""
+        state = self._state
+        last, quantum = state.last[slots], state.quantum[slots]
+        step = np.abs(np.where(told, values, np.nan) - last)
+        quantum = next_quantum(quantum, np.nan_to_num(step), ROUNDING * spread)
+        state.quantum[slots] = quantum
+        state.last[slots] = np.where(told, values, last)
+        coarser = np.maximum(0.0, quantum**2 - state.fit_quantum[slots] ** 2) / 12.0 / spread**2
+        variance = np.where(told, coarser, 1.0) * (state.is_used[slots] & np.any(told, axis=1, keepdims=True))
+        added: Floats = np.zeros_like(variance)
+        rows = np.flatnonzero(np.any(variance > 1e-6, axis=1))
+        if len(rows):
+            passed_on = np.einsum("nij,nj->ni", state.sensitivity[slots[rows]], variance[rows])
+            added[rows] = self.tuning.resolution_weight * passed_on
+        return added
 
-    def interrupt(self, slots: Ints) -> None:
-        self._warm_rows[slots] = 0
-        self._smoothed[slots] = 0.0
+    # Learn.
 
-    def rebaseline(self, slots: Ints) -> None:
-        self._baseline[slots] = self._recent[slots]
-        self.interrupt(slots)
+    def _learn(
+        self, slots: Ints, values: Floats, told: Bools, level: Floats, frozen: Bools, is_exceeded: Bools
+    ) -> None:
+        state, tuning = self._state, self.tuning
+        away = np.abs(state.smoothed[slots])
+        farthest = np.where(frozen[:, None], np.maximum(state.farthest[slots], away), 0.0)
+        state.farthest[slots] = farthest
+        has_returned = away < tuning.returned_share * farthest
+        adapts = np.where(frozen[:, None], (level < tuning.adapts_below) | has_returned, ~is_exceeded[:, None]) & told
+        stage_rows = tuning.level_rows / 2
+        first, second = state.first_average[slots], state.second_average[slots]
+        first = first + np.where(adapts, values - first, 0.0) / stage_rows
+        state.first_average[slots] = first
+        state.second_average[slots] = second + np.where(adapts, first - second, 0.0) / stage_rows
+        # Relations are measured over a long time, and their average never stops: it cannot hold an alarm for ever.
+        slow = state.slow_average[slots]
+        state.slow_average[slots] = slow + np.where(told, values - slow, 0.0) / state.memory_rows[slots, None]
 
-    def release(self, slot: int) -> None:
-        if slot < len(self._threshold):
-            self._threshold[slot] = np.nan
-            self._spread[slot] = np.nan
-
-    def state_bytes(self) -> int:
-        return sum(array.nbytes for array in self._arrays().values())
-
-    def _arrays(self) -> dict[str, Floats | Ints]:
-        return {name: array for name, array in vars(self).items() if isinstance(array, np.ndarray)}
-
-    def _reserve(self, slot: int) -> None:
-        have = len(self._threshold)
-        if slot < have:
-            return
-        more = max(slot + 1, have + have // 2, 8) - have
-        for name, array in self._arrays().items():
-            fill = np.nan if name in ("_threshold", "_spread") else 0
-            extra = np.full((more, *array.shape[1:]), fill, dtype=array.dtype)
-            setattr(self, name, np.concatenate([array, extra]))
+    def _settle(self, slots: Ints, values: Floats, told: Bools) -> None:
+        """Learns a new baseline as the plain mean of the rows since it was given up."""
+        state = self._state
+        seen = state.settled_rows[slots]
+        for average in (state.first_average, state.second_average, state.slow_average):
+            before = average[slots]
+            average[slots] = before + np.where(told, values - before, 0.0) / (seen + 1.0)[:, None]
+        state.settled_rows[slots] = seen + 1
 
 
-def _varies(rows: Floats) -> Bools:
-    """Channels whose values differ by more than rounding."""
-    told = ~np.isnan(rows)
-    low = np.min(rows, axis=0, where=told, initial=np.inf)
-    high = np.max(rows, axis=0, where=told, initial=-np.inf)
-    return np.asarray(high - low > CONSTANT_BELOW * np.maximum(np.abs(low), np.abs(high)))
-
-
-def _slow_average(rows: Floats, start: Floats, *, rate: float) -> tuple[Floats, Floats]:
-    """The average of each channel before each row, and after the last one. A missing value leaves it as it is."""
-    before = np.empty_like(rows)
-    after = start.copy()
-    for channel in range(rows.shape[1]):
-        told = np.flatnonzero(~np.isnan(rows[:, channel]))
-        averages = np.r_[
-            start[channel], _ewma(rows[told, channel, None], start[channel : channel + 1], rate=rate)[:, 0]
-        ]
-        known = np.searchsorted(told, np.arange(len(rows)))
-        before[:, channel] = averages[known]
-        after[channel] = averages[-1]
-    return before, after
-
-
-def _smoothed(mapped: Floats, rows: float) -> Floats:
-    return _ewma(mapped, np.zeros(mapped.shape[1]), rate=1.0 / rows)
-
-
-def _ewma(values: Floats, start: Floats, *, rate: float) -> Floats:
-    """Exponentially weighted averages along time, after each row: shape as `values` (rows, columns)."""
-    state = ((1.0 - rate) * start)[None, :]
-    filtered, _ = lfilter([rate], [1.0, rate - 1.0], values, axis=0, zi=state)
-    return np.asarray(filtered)
-
-
-def _embedded(standard: Floats, lags: int) -> Floats:
-    """Each row beside the ones before it, newest first: shape (rows - lags + 1, lags * channels)."""
-    rows = len(standard) - lags + 1
-    return np.hstack([standard[lags - 1 - lag : lags - 1 - lag + rows] for lag in range(lags)])
+def _shares(ratios: Floats, is_used: Bools) -> Floats:
+    """Each channel's part of the squares of the ratios; even parts where all is exactly as expected."""
+    squares = ratios**2
+    total = squares.sum(axis=1, keepdims=True)
+    used = np.maximum(1, is_used.sum(axis=1, keepdims=True))
+    return np.asarray(np.where(total > 0, squares / np.where(total > 0, total, 1.0), is_used / used))
