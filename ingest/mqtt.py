@@ -105,7 +105,8 @@ class MqttDoor:
             raise BrokerUnreachable(f"MQTT broker {self.address.display} cannot be reached: {error}") from error
         deadline = monotonic() + timeout_s
         while not self.is_connected and self._refusal is None and monotonic() < deadline:
-            self._turn(0.05, most=1)
+            # What waited in the session may come before the answer to our subscription.
+            self._turn(0.05, most=len(self._received) + 1)
         if not self.is_connected:
             refusal = self._refusal or f"no answer within {timeout_s:g} s"
             self.close()
@@ -121,13 +122,13 @@ class MqttDoor:
 
     def take(self, *, most: int, wait_s: float, linger_s: float, quiet_s: float) -> list[RawMessage]:
         """Up to `most` messages: waits for the first, then lingers for more until none came for `quiet_s`."""
-        self._turn(wait_s, most=most)
+        self._turn(0.0 if self._received else wait_s, most=most)
         end = monotonic() + linger_s
         while 0 < (had := len(self._received)) < most and monotonic() < end:
             self._turn(quiet_s, most=most)
             if len(self._received) == had:
                 break
-        taken, self._received = self._received, []
+        taken, self._received = self._received[:most], self._received[most:]
         return taken
 
     def keep_alive(self) -> None:
@@ -214,6 +215,7 @@ class MqttDoor:
         )
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.max_queued_messages_set(0)
         if self.address.username is not None:
@@ -233,7 +235,7 @@ class MqttDoor:
         self._client.connect(self.address.host, self.address.port, keepalive=KEEP_ALIVE_S, **options)
 
     def _on_connect(
-        self, client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
+        self, client: paho.Client, _data: object, flags: paho.ConnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         if reason.is_failure:
             self._refusal = str(reason)
@@ -242,8 +244,25 @@ class MqttDoor:
         self._generation += 1
         self._retry_s = RECONNECT_FIRST_S
         client.subscribe([(subscription, 1) for subscription in self._subscriptions])
-        self.is_connected = True
-        log.info("broker connected", broker=self.address.display)
+        if flags.session_present:
+            # The broker knows our subscription, and may answer it only after what waited for us.
+            self._note_connected()
+
+    def _note_connected(self) -> None:
+        if not self.is_connected:
+            self.is_connected = True
+            log.info("broker connected", broker=self.address.display)
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            self._refusal = f"subscription refused: {refused[0]}"
+            log.warning("broker refused the subscription", broker=self.address.display, reason=refused[0])
+            return
+        # In a new session only now: what is said from here on reaches us, and whoever waits for us may speak.
+        self._note_connected()
 
     def _on_disconnect(
         self, _client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
