@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from models.reading import Bools, Floats
 
@@ -43,7 +43,7 @@ def chance_limit(budget: Budget, channels: int) -> float:
     >>> round(chance_limit(Budget(chance=0.05), 1), 2), round(chance_limit(Budget(chance=0.05), 10), 2)
     (3.84, 7.88)
     """
-    return float(chi2.isf(budget.chance / max(1, channels), 1))
+    return float(chdtri(1, budget.chance / max(1, channels)))
 
 
 def independent_rows(series: Floats) -> Floats:
