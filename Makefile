@@ -13,7 +13,8 @@ ARGS ?=
 
 # What the tests with real servers and a real browser start; libatomic1 is for the driver inside the Playwright wheel.
 TEST_PACKAGES := mosquitto influxdb postgresql chromium libatomic1 fonts-noto-cjk
-BENCHES := ingest
+# One of them with words of its own: make bench BENCHES=ingest ARGS="--qos 0"
+BENCHES ?= ingest tickets memory
 
 .PHONY: help demo test check format bench clean
 
