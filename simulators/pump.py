@@ -19,14 +19,16 @@ STOP_M = 0.4
 FLOAT_M = 1.8
 FLOAT_FALLS_M = 1.7
 OVERFLOW_M = 2.5
-DRY_M = 0.15
+DRY_M = 0.1
+SNORES_BELOW_M = 0.2
+"""Between the two a pump draws air with the water and moves less of it."""
 NOMINAL_CURRENT_A = 10.0
 DRY_CURRENT_SHARE = 0.5
 
 LONGEST_STEP_S = 5.0
 PIT_FILLS_ABOVE_CM = 5.0
 FLOOR_DRAINS_M3_H = 25.0
-BACKFLOW_M3_H = 75.0
+BACKFLOW_M3_H = 120.0
 FLOOD_INFLOW_SHARE = 3.0
 BURST_M3_H = 90.0
 INFLOW_MEMORY_S = 1800.0
@@ -117,7 +119,7 @@ class PumpFleet:
         tripped, phase_loss = self._is_tripped(now), faults.severity("phase_loss", now) > 0
         turning = self._running & ~tripped & ~phase_loss[:, None]
         outflow = np.where(turning, self._capacity * (1 - 0.7 * self._by_pump("clog", now)), 0.0)
-        outflow[self._level <= DRY_M] = 0.0
+        outflow *= np.clip((self._level - DRY_M) / (SNORES_BELOW_M - DRY_M), 0.0, 1.0)[:, None]
         # Ground water swings slowly about its mean; runoff follows the rain with a delay.
         share = np.exp(-step_s / INFLOW_MEMORY_S)
         self._swing = self._swing * share + np.sqrt(1 - share**2) * rng.normal(0.0, 0.06, len(now))
@@ -204,8 +206,8 @@ class PumpFleet:
         phase_loss = self.faults.severity("phase_loss", now) > 0
         turning = self._running & ~self._is_tripped(now) & ~phase_loss[:, None]
         current = self._current * (1 - 0.35 * self._by_pump("clog", now)) + rng.normal(0.0, 0.08, (count, 2))
-        is_dry = self._level <= DRY_M + 0.05
-        current = np.where(is_dry[:, None], DRY_CURRENT_SHARE * self._current, current)
+        snores = self._level <= SNORES_BELOW_M
+        current = np.where(snores[:, None], DRY_CURRENT_SHARE * self._current, current)
         current = np.where(turning, current, 0.0)
         flow = outflow.sum(axis=1)
         flow = np.where(flow > 0, flow * rng.normal(1.0, 0.01, count), 0.0)

@@ -258,6 +258,15 @@ def test_a_lonely_pump_does_all_the_work(heard: Heard, truth: dict[str, StagedFa
     assert starts[1][~inside].sum() >= 1
 
 
+def test_a_pump_that_runs_dry_moves_no_more_than_flows_in(heard: Heard) -> None:
+    unit = unit_of(Kind.PUMP, "dry_run")
+    is_dry = heard.column(unit, "level_m") < 0.14
+    assert is_dry.sum() > 300
+    flow = heard.column(unit, "flow_m3_h")[is_dry]
+    assert np.median(flow) == pytest.approx(15.0 / 2, rel=0.2)
+    assert flow.max() < 25
+
+
 def test_a_leak_makes_the_jockey_pump_start_more_than_fifteen_times_an_hour(
     heard: Heard, truth: dict[str, StagedFault]
 ) -> None:

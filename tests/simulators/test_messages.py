@@ -146,6 +146,8 @@ def test_history_is_quiet_comes_first_and_in_arrays_that_may_be_sent() -> None:
         assert (times[1:] > times[:-1]).all()
         assert times[0] >= live_ms - 12 * 3_600_000
         assert live_ms - 600_000 < times[-1] < live_ms
+    first_s = [(heard.times(unit)[0] - live_ms) // 1000 + 12 * 3600 for unit in heard.units("lift")]
+    assert max(first_s) - min(first_s) > 200
     assert all((heard.column(unit, "pump1_current_a") < 11).all() for unit in heard.units("sump"))
     assert all((heard.column(unit, "pump_auto") == 1).all() for unit in heard.units("fire"))
     assert all((heard.column(unit, "service_mode") == 1).all() for unit in heard.units("lift"))
