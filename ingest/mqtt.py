@@ -136,7 +136,10 @@ class MqttDoor:
         self._client.loop_misc()
 
     def acknowledge(self, messages: Iterable[RawMessage]) -> None:
-        """Tells the broker that these are safe. Those of an earlier connection come again and are told then."""
+        """Tells the broker that these are safe. Those of an earlier connection come again and are told then.
+
+        In the order in which they came: MQTT demands it, and the embedded broker forgets the wrong message otherwise.
+        """
         generation = self._generation
         receipts = [
             message.receipt for message in messages if message.receipt is not None and message.receipt[0] == generation

@@ -139,11 +139,13 @@ def test_what_was_not_acknowledged_comes_again_and_what_was_does_not(new_door: N
     publish(broker_url, *payloads(20))
     taken = take(door, 20)
     door.acknowledge(taken[:12])
-    wait_until(lambda: not door._client.want_write(), within_s=5, what="the acknowledgements are written")
+    # The broker reads in order: once it has answered this, it has read the acknowledgements.
+    door.publish("liandong/v1/xiaohe/pump/p1/alarm", b"[]", is_retained=False)
+    take(door, 1)
     door.close()
     door = new_door()
-    again = take(door, 8)
-    assert [message.payload for message in again] == payloads(8, 12)
+    again = take(door, 9)
+    assert [message.payload for message in again] == [*payloads(8, 12), b"[]"]
     door.acknowledge(again)
     assert is_quiet(door)
     door.close()
