@@ -61,7 +61,8 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
         history_s = 0 if store.latest(units[:1]) else HISTORY_S
         command = [sys.executable, "-m", "api.command_line", "simulate", scenario, "--broker", broker_url]
         command += ["--speed", str(speed), "--history", str(history_s)]
-        simulator = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603  our own program
+        # A session of its own: Ctrl-C reaches us, and we end it in order.
+        simulator = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
         stack.callback(_end, simulator)
         log.info("simulating", scenario=scenario, units=len(units))
 
