@@ -42,13 +42,16 @@
   }
 
   function swap(html) {
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    // Whoever is about to press a button shall not have it taken from under the finger for nothing.
+    if (part.firstElementChild?.isEqualNode(holder.content.firstElementChild)) return;
+
     const before = new Set(alarmsShown().keys());
     const focusedId = part.contains(document.activeElement) ? document.activeElement.id : "";
     const focusedAlarm = part.contains(document.activeElement) ? document.activeElement.closest("[data-alarm]")?.id : "";
     const anchor = window.scrollY > 0 ? firstVisibleAlarm() : null;
 
-    const holder = document.createElement("template");
-    holder.innerHTML = html;
     part.replaceChildren(holder.content);
 
     if (anchor) {
