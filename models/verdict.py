@@ -16,6 +16,8 @@ from models.reading import Bools, Floats, Ints
 RAISE_ROWS = 3
 CLEAR_ROWS = 3
 CLEAR_RATIO = 0.5
+SETTLE_ROWS = 8640
+"""Rows in alarm (a day at 10 s) after which the present behaviour is taken as the new normal one, and told so."""
 
 
 class Verdicts:

@@ -14,13 +14,13 @@ from models.detectors.lagged_pca import LaggedPca
 from models.detectors.warm_up import Gathered, WarmUp
 from models.equipment import METRICS
 from models.reading import Bools, Ints, ReadingBlock, UnitKey
-from models.verdict import Verdicts
+from models.verdict import SETTLE_ROWS, Verdicts
 
 FIT_ROWS = 400
-GAP_INTERVALS = 10
-"""A pause longer than so many usual intervals breaks the row of readings: lags do not reach across it."""
-SETTLE_ROWS = 8640
-"""Rows in alarm (a day at 10 s) after which the present behaviour is taken as the new normal one, and told so."""
+RAISE_ROWS = 8
+"""Rows a deviation must last before it is told: whoever is woken at night trusts a hint that lasted."""
+ABSENCE_INTERVALS = 60
+"""After a pause longer than so many usual intervals, the level a unit comes back with is taken as its normal one."""
 NEVER_MS = np.iinfo(np.int64).min
 FIRST_CAPACITY = 64
 
@@ -94,6 +94,7 @@ class DetectorBank:
         self._slot = np.full(FIRST_CAPACITY, -1)
         self._newest_ms = np.full(FIRST_CAPACITY, NEVER_MS)
         self._interval_ms = np.zeros(FIRST_CAPACITY, dtype=np.int64)
+        self._longest_step_ms = np.zeros(FIRST_CAPACITY, dtype=np.int64)
         self._warm_ups: dict[int, WarmUp] = {}
         self._gathered: dict[int, Gathered] = {}
         self._strange_rows: dict[int, int] = {}
@@ -173,10 +174,14 @@ class DetectorBank:
         columns = self._columns_of(block.metrics, group_index)
         values = np.where(columns >= 0, block.values[rows][:, np.maximum(columns, 0)], np.nan)
         slots, ts_ms = self._slot[places], block.ts_ms[rows]
-        interrupted = ts_ms - newest > GAP_INTERVALS * self._interval_ms[places]
-        if interrupted.any():
-            group.detector.interrupt(slots[interrupted])
         was_anomalous = group.verdicts.is_anomalous(slots)
+        pause_ms = ts_ms - newest
+        is_gap = pause_ms > self._longest_step_ms[places]
+        if is_gap.any():
+            group.detector.interrupt(slots[is_gap])
+            # A standing alarm keeps what it was measured against.
+            is_absence = pause_ms > ABSENCE_INTERVALS * self._interval_ms[places]
+            group.detector.rebaseline(slots[is_absence & ~was_anomalous])
         scores = group.detector.score(slots, values, is_frozen=was_anomalous)
         changed = group.verdicts.update(slots, scores.anomaly_score / scores.threshold, ts_ms)
         settled = group.verdicts.rows_in_alarm(slots) >= self.settle_rows
@@ -253,6 +258,7 @@ class DetectorBank:
         group.verdicts.clear(np.array([slot]))
         self._group[place], self._slot[place] = group_index, slot
         self._interval_ms[place] = gathered.interval_ms
+        self._longest_step_ms[place] = gathered.longest_step_ms
         self._gathered[place] = gathered.told(constant=facts.constant, missing=facts.missing)
         del self._warm_ups[place]
 
@@ -270,7 +276,7 @@ class DetectorBank:
         index = self._group_of_channels.get(channels)
         if index is None:
             index = self._group_of_channels[channels] = len(self._groups)
-            self._groups.append(_Group(self._make_detector(channels), Verdicts(), [], []))
+            self._groups.append(_Group(self._make_detector(channels), Verdicts(raise_rows=RAISE_ROWS), [], []))
         return index
 
     def _columns_of(self, metrics: tuple[str, ...], group_index: int) -> Ints:
@@ -297,6 +303,7 @@ class DetectorBank:
                 self._slot = np.concatenate([self._slot, np.full(have, -1)])
                 self._newest_ms = np.concatenate([self._newest_ms, np.full(have, NEVER_MS)])
                 self._interval_ms = np.concatenate([self._interval_ms, np.zeros(have, dtype=np.int64)])
+                self._longest_step_ms = np.concatenate([self._longest_step_ms, np.zeros(have, dtype=np.int64)])
         return place
 
 

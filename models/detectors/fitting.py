@@ -72,7 +72,10 @@ class LevelFit:
 
 @dataclass(frozen=True, slots=True)
 class ResidualFit:
-    """The relation part: what the components leave unexplained. `residual_map` is (lags * channels) squared."""
+    """The relation part: what the components leave unexplained.
+
+    `residual_map` is (lags * channels) squared, `lagged` (lags, channels); `reach` is the farthest squared distance.
+    """
 
     spread: Floats
     residual_map: Floats
@@ -81,6 +84,7 @@ class ResidualFit:
     average: Floats
     memory_rows: float
     lagged: Floats
+    reach: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ def fit_slot(history: Floats, channels: tuple[str, ...], tuning: Tuning) -> Slot
         constant=~missing & ~used,
         missing=missing,
         level=_fit_level(values, start, tuning),
-        residual=_fit_residual(values, start, tuning),
+        residual=_fit_residual(values, start, np.isnan(told), tuning),
         quantum=_quantum(values),
         last=values[-1],
     )
@@ -166,12 +170,14 @@ def _root_mean_square(series: Floats) -> Floats:
     return np.asarray(np.sqrt(np.mean(series**2, axis=0)) + 1e-12)
 
 
-def _fit_residual(values: Floats, start: Floats, tuning: Tuning) -> ResidualFit:
+def _fit_residual(values: Floats, start: Floats, is_missing: Bools, tuning: Tuning) -> ResidualFit:
     memory_rows = max(LEAST_FIT_ROWS, tuning.residual_memory * len(values))
     average = ewma(values, rows=memory_rows, start=start)
     distance = values - before_each(average, start=start)
     spread = np.sqrt(np.mean(distance**2, axis=0))
-    lagged = embedded(np.clip(distance / spread, -tuning.residual_clip, tuning.residual_clip), tuning.lags)
+    standard = np.clip(distance / spread, -tuning.residual_clip, tuning.residual_clip)
+    everything = embedded(standard, tuning.lags)
+    lagged = everything[_complete_windows(is_missing, tuning.lags)]
     energies = np.empty((len(lagged), len(start)))
     for part, others in folds(len(lagged), tuning.folds):
         edge = np.convolve(~others, np.ones(2 * tuning.lags + 1), mode="same") > 0
@@ -179,16 +185,24 @@ def _fit_residual(values: Floats, start: Floats, tuning: Tuning) -> ResidualFit:
     budget = tuning.budget
     energies = ewma(energies, rows=tuning.residual_smoothing_rows, start=np.zeros(len(start)))
     limit = budget.residual_margin * np.quantile(energies, budget.residual_quantile, axis=0)
-    residual_map = _residual_map(lagged, tuning)
     return ResidualFit(
         spread=spread,
-        residual_map=residual_map,
+        residual_map=_residual_map(lagged, tuning),
         limit=np.maximum(limit, LEAST_RESIDUAL_LIMIT),
         energy=energies[-1],
         average=average[-1],
         memory_rows=memory_rows,
-        lagged=lagged[-1].reshape(tuning.lags, -1),
+        lagged=everything[-1].reshape(tuning.lags, -1),
+        reach=np.maximum(1.0, np.max(standard**2, axis=0)),
     )
+
+
+def _complete_windows(is_missing: Bools, lags: int) -> Bools:
+    """Lag windows in which nothing is missing; all of them where these would be too few."""
+    has_gap = embedded(is_missing.astype(np.float64), lags).any(axis=1)
+    complete: Bools = np.asarray(~has_gap)
+    enough = max(LEAST_FIT_ROWS, 2 * is_missing.shape[1] * lags)
+    return complete if np.count_nonzero(complete) >= enough else np.ones_like(complete)
 
 
 def _residual_map(lagged: Floats, tuning: Tuning) -> Floats:

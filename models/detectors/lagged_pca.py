@@ -12,8 +12,8 @@ Two questions are asked of each channel of a row, and the worst answer counts mo
   contributions to Q, each with an empirical limit of its own in place of the one limit of Jackson and Mudholkar (1979)
   for their sum. T² inside the components is left to the level part: drift along them is what is normal.
 
-A channel that is told in coarser steps than before, or not at all, brings an uncertainty into the residuals of all that
-go with it; their limits are widened by as much.
+A channel that is told in coarser steps than before brings an error into the residuals of all that go with it; their
+limits are widened by as much. While it is not told at all, the residuals it matters for are not judged.
 """
 
 import numpy as np
@@ -25,8 +25,11 @@ from models.detectors.slot_state import SlotState
 from models.reading import Bools, Floats, Ints
 
 SETTLING_ROWS = 30
-"""Rows after a change of baseline from which the new one is learned; they are not judged."""
+"""Rows after a change of level from which the new one is learned; they are not judged."""
+FREEZE_MEMORIES = 1.0
 ROUNDING = 1e-9
+MOST_DOUBT = 0.5
+"""A residual is not judged when values that were not told could bring in more than this share of its limit."""
 CHUNK_ROWS = 1024
 """Rows whose residual maps are gathered at a time: bounds the copy, not the result."""
 
@@ -78,7 +81,7 @@ class LaggedPca:
             self._settle(slots[is_settling], values[is_settling], told[is_settling])
         level = self._level_ratios(slots, values, told & ~is_settling[:, None])
         relation = self._relation_ratios(slots, values, told & ~is_settling[:, None])
-        is_scored = is_told & ~is_settling & (self._state.lagged_rows[slots] >= self.tuning.lags)
+        is_scored = is_told & ~is_settling
         sharpness = self.tuning.sharpness
         total = np.sum(level**sharpness + relation**sharpness, axis=1) ** (1.0 / sharpness)
         anomaly_score = np.where(is_scored, total, np.nan)
@@ -88,13 +91,13 @@ class LaggedPca:
         return Scores(anomaly_score, np.ones(len(slots)), shares)
 
     def interrupt(self, slots: Ints) -> None:
-        self._state.lagged_rows[slots] = 0
-        self._state.smoothed[slots] = 0.0
-        self._state.energy[slots] = 0.0
+        self._state.is_known[slots] = False
         self._state.last[slots] = np.nan
 
     def rebaseline(self, slots: Ints) -> None:
         self.interrupt(slots)
+        self._state.smoothed[slots] = 0.0
+        self._state.energy[slots] = 0.0
         self._state.settled_rows[slots] = 0
         self._state.farthest[slots] = 0.0
 
@@ -126,13 +129,14 @@ class LaggedPca:
         spread = state.residual_spread[slots]
         lagged = state.lagged[slots]
         distance = np.where(told, values - state.slow_average[slots], 0.0) / spread
-        # A value that was not told is taken to be where it was; the limits below allow for it.
-        newest = np.where(told, np.clip(distance, -tuning.residual_clip, tuning.residual_clip), lagged[:, 0])
+        newest = np.clip(distance, -tuning.residual_clip, tuning.residual_clip)
         moves: Bools = np.asarray(told.any(axis=1))
-        lagged[moves, 1:] = lagged[moves, :-1]
-        lagged[moves, 0] = newest[moves]
+        is_known = state.is_known[slots]
+        for ring, values_now in ((lagged, newest), (is_known, told)):
+            ring[moves, 1:] = ring[moves, :-1]
+            ring[moves, 0] = values_now[moves]
         state.lagged[slots] = lagged
-        state.lagged_rows[slots] = np.minimum(state.lagged_rows[slots] + moves, tuning.lags)
+        state.is_known[slots] = is_known
 
         energy = np.empty_like(distance)
         for first in range(0, len(slots), CHUNK_ROWS):
@@ -141,13 +145,28 @@ class LaggedPca:
             residual = np.matmul(state.residual_map[slots[part]], flat)[:, :, 0]
             energy[part] = (residual**2).reshape(len(residual), tuning.lags, -1).sum(axis=1)
         before = state.energy[slots]
-        averaged = np.where(told, before + (energy - before) / tuning.residual_smoothing_rows, before * self._fading)
+        is_judged = told & ~self._blinded(slots, is_known)
+        averaged = np.where(
+            is_judged, before + (energy - before) / tuning.residual_smoothing_rows, before * self._fading
+        )
         state.energy[slots] = averaged
-        ratios = averaged / (state.residual_limit[slots] + self._uncertainty(slots, values, told, spread))
+        ratios = averaged / (state.residual_limit[slots] + self._coarseness(slots, values, told, spread))
         return np.where(state.is_used[slots], ratios, 0.0)
 
-    def _uncertainty(self, slots: Ints, values: Floats, told: Bools, spread: Floats) -> Floats:
-        """What coarser steps than in the fit rows (a uniform error), and missing values, add to each residual."""
+    def _blinded(self, slots: Ints, is_known: Bools) -> Bools:
+        """Channels whose residual says nothing now, because too much of it may come from what was not told."""
+        state = self._state
+        missing = state.is_used[slots] & ~is_known.all(axis=1)
+        blinded = np.zeros_like(missing)
+        rows = np.flatnonzero(missing.any(axis=1))
+        if len(rows):
+            doubt = np.where(missing[rows], state.reach[slots[rows]], 0.0)
+            passed_on = np.einsum("nij,nj->ni", state.sensitivity[slots[rows]], doubt)
+            blinded[rows] = passed_on > MOST_DOUBT * state.residual_limit[slots[rows]]
+        return blinded
+
+    def _coarseness(self, slots: Ints, values: Floats, told: Bools, spread: Floats) -> Floats:
+        """What coarser steps than in the fit rows, as a uniform error, add to the squared residual of each channel."""
         state = self._state
         last, quantum = state.last[slots], state.quantum[slots]
         step = np.abs(np.where(told, values, np.nan) - last)
@@ -155,7 +174,7 @@ class LaggedPca:
         state.quantum[slots] = quantum
         state.last[slots] = np.where(told, values, last)
         coarser = np.maximum(0.0, quantum**2 - state.fit_quantum[slots] ** 2) / 12.0 / spread**2
-        variance = np.where(told, coarser, 1.0) * (state.is_used[slots] & np.any(told, axis=1, keepdims=True))
+        variance = np.where(state.is_used[slots], coarser, 0.0)
         added: Floats = np.zeros_like(variance)
         rows = np.flatnonzero(np.any(variance > 1e-6, axis=1))
         if len(rows):
@@ -179,15 +198,20 @@ class LaggedPca:
         first = first + np.where(adapts, values - first, 0.0) / stage_rows
         state.first_average[slots] = first
         state.second_average[slots] = second + np.where(adapts, first - second, 0.0) / stage_rows
-        # Relations are measured over a long time, and their average never stops: it cannot hold an alarm for ever.
+        # Relations are measured over a long time. Their average stands still no longer than it reaches back, so that
+        # it cannot hold an alarm for ever.
+        frozen_rows = np.where(frozen, state.frozen_rows[slots] + 1, 0)
+        state.frozen_rows[slots] = frozen_rows
+        follows = ~frozen | (frozen_rows > FREEZE_MEMORIES * state.memory_rows[slots])
         slow = state.slow_average[slots]
-        state.slow_average[slots] = slow + np.where(told, values - slow, 0.0) / state.memory_rows[slots, None]
+        step = np.where(told & follows[:, None], values - slow, 0.0)
+        state.slow_average[slots] = slow + step / state.memory_rows[slots, None]
 
     def _settle(self, slots: Ints, values: Floats, told: Bools) -> None:
-        """Learns a new baseline as the plain mean of the rows since it was given up."""
+        """Learns a new level as the plain mean of the rows since the old one was given up."""
         state = self._state
         seen = state.settled_rows[slots]
-        for average in (state.first_average, state.second_average, state.slow_average):
+        for average in (state.first_average, state.second_average):
             before = average[slots]
             average[slots] = before + np.where(told, values - before, 0.0) / (seen + 1.0)[:, None]
         state.settled_rows[slots] = seen + 1

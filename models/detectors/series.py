@@ -6,10 +6,7 @@ import numpy as np
 
 from models.detectors.contract import Detector
 from models.reading import Bools, Floats, Ints
-from models.verdict import Verdicts
-
-SETTLE_ROWS = 8640
-"""As in the bank: rows in alarm after which the present behaviour is the normal one."""
+from models.verdict import SETTLE_ROWS, Verdicts
 
 
 @dataclass(frozen=True, slots=True)

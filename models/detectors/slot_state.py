@@ -13,9 +13,9 @@ class SlotState:
 
     Learned in the fit: `level_spread`, `deviation`, `degrees`, `level_limit`; `residual_spread`, `residual_limit`,
     `residual_map` (slots, lags * channels, lags * channels), `sensitivity` (slots, channels, channels: how much of a
-    variance of one channel reaches the residual of another), `memory_rows` (slots,), `fit_quantum`.
-    Carried from row to row: the averages, `smoothed`, `farthest`, `energy`, `lagged` (slots, lags, channels; newest
-    first), `lagged_rows` and `settled_rows` (slots,), `quantum`, `last`.
+    variance of one channel reaches the residual of another), `reach`, `memory_rows` (slots,), `fit_quantum`.
+    Carried from row to row: the averages, `smoothed`, `farthest`, `energy`, `lagged` and `is_known` (slots, lags,
+    channels; newest first), `settled_rows` and `frozen_rows` (slots,), `quantum`, `last`.
     """
 
     def __init__(self, channels: int, lags: int) -> None:
@@ -38,8 +38,10 @@ class SlotState:
         self.slow_average = np.zeros((0, channels))
         self.energy = np.zeros((0, channels))
         self.lagged = np.zeros((0, lags, channels))
-        self.lagged_rows = np.zeros(0, dtype=np.int64)
         self.settled_rows = np.zeros(0, dtype=np.int64)
+        self.is_known = np.zeros((0, lags, channels), dtype=bool)
+        self.reach = np.ones((0, channels))
+        self.frozen_rows = np.zeros(0, dtype=np.int64)
         self.fit_quantum = np.zeros((0, channels))
         self.quantum = np.zeros((0, channels))
         self.last = np.zeros((0, channels))
@@ -88,8 +90,10 @@ class SlotState:
         self.slow_average[slot] = spread_out(residual.average, 0.0)
         self.energy[slot] = spread_out(residual.energy, 0.0)
         self.lagged[slot] = spread_out(residual.lagged, 0.0)
-        self.lagged_rows[slot] = lags
         self.settled_rows[slot] = np.iinfo(np.int32).max
+        self.is_known[slot] = used
+        self.reach[slot] = spread_out(residual.reach, 0.0)
+        self.frozen_rows[slot] = 0
         self.fit_quantum[slot] = spread_out(fitted.quantum, 0.0)
         self.quantum[slot] = spread_out(fitted.quantum, 0.0)
         self.last[slot] = spread_out(fitted.last, 0.0)

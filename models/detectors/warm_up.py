@@ -13,11 +13,15 @@ LEAST_TOLD_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Rows to fit on, in order of time, NaN where not told; `interval_ms` is the usual time between two."""
+    """Rows to fit on, in order of time, NaN where not told.
+
+    `interval_ms` is the usual time between two rows, `longest_step_ms` what still counts as following each other.
+    """
 
     channels: tuple[str, ...]
     values: Floats
     interval_ms: int
+    longest_step_ms: int
     constant: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -66,11 +70,12 @@ class WarmUp:
         if not kept:
             # Nothing is told half of the time: take all, the detector says what it lacks.
             kept = names
-        steps = np.diff(self._ts_ms[: self.rows])
+        steps = np.diff(self._ts_ms[: self.rows]) if self.rows > 1 else np.ones(1)
         return Gathered(
             channels=tuple(kept),
             values=values[:, [self._column[name] for name in kept]],
-            interval_ms=max(1, int(np.median(steps))) if len(steps) else 1,
+            interval_ms=max(1, int(np.median(steps))),
+            longest_step_ms=max(1, int(1.5 * np.quantile(steps, 0.9))),
             missing=tuple(name for name in names if name not in kept),
         )
 
