@@ -181,7 +181,7 @@ class DetectorBank:
             group.detector.interrupt(slots[is_gap])
             # A standing alarm keeps what it was measured against.
             is_absence = pause_ms > ABSENCE_INTERVALS * self._interval_ms[places]
-            group.detector.rebaseline(slots[is_absence & ~was_anomalous])
+            group.detector.rebaseline(slots[is_absence & ~was_anomalous], keeps_relations=True)
         scores = group.detector.score(slots, values, is_frozen=was_anomalous)
         changed = group.verdicts.update(slots, scores.anomaly_score / scores.threshold, ts_ms)
         settled = group.verdicts.rows_in_alarm(slots) >= self.settle_rows

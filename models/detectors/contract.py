@@ -70,10 +70,13 @@ class Detector(Protocol):
         """Scores at most one row a slot, in order of time. A frozen slot (in alarm) scores but does not adapt."""
 
     def interrupt(self, slots: Ints) -> None:
-        """Forgets the last rows after a gap in time; what was fitted and learned stays."""
+        """Rows are missing before the next one: what it follows is not known. What was fitted and learned stays."""
 
-    def rebaseline(self, slots: Ints) -> None:
-        """Takes the present level of every channel as the normal one: the regime has changed for good."""
+    def rebaseline(self, slots: Ints, *, keeps_relations: bool = False) -> None:
+        """Takes the level of the next rows as the normal one: the regime has changed, or the unit was long away.
+
+        `keeps_relations`: how channels go together is still as it was (the unit was only away).
+        """
 
     def release(self, slot: int) -> None:
         """Forgets the slot; its place may be fitted anew."""

@@ -85,7 +85,7 @@ class LaggedPca:
         sharpness = self.tuning.sharpness
         total = np.sum(level**sharpness + relation**sharpness, axis=1) ** (1.0 / sharpness)
         anomaly_score = np.where(is_scored, total, np.nan)
-        shares = _shares(np.maximum(level, relation), self._state.is_used[slots])
+        shares = _shares(level, relation, self._state.is_used[slots])
         shares[~is_scored] = np.nan
         self._learn(slots, values, told & ~is_settling[:, None], level, frozen, anomaly_score >= 1.0)
         return Scores(anomaly_score, np.ones(len(slots)), shares)
@@ -94,12 +94,14 @@ class LaggedPca:
         self._state.is_known[slots] = False
         self._state.last[slots] = np.nan
 
-    def rebaseline(self, slots: Ints) -> None:
+    def rebaseline(self, slots: Ints, *, keeps_relations: bool = False) -> None:
         self.interrupt(slots)
         self._state.smoothed[slots] = 0.0
         self._state.energy[slots] = 0.0
         self._state.settled_rows[slots] = 0
         self._state.farthest[slots] = 0.0
+        if not keeps_relations:
+            self._state.slow_rows[slots] = 0.0
 
     def release(self, slot: int) -> None:
         self._state.is_used[slot] = False
@@ -118,7 +120,8 @@ class LaggedPca:
         distance = np.where(told, values - state.second_average[slots], 0.0) / state.level_spread[slots]
         distance = np.clip(distance, -tuning.level_clip, tuning.level_clip)
         before = state.smoothed[slots]
-        smoothed = np.where(told, before + (distance - before) / tuning.smoothing_rows, before * self._fading)
+        faded = before * np.where(told.any(axis=1), self._fading, 1.0)[:, None]
+        smoothed = np.where(told, before + (distance - before) / tuning.smoothing_rows, faded)
         state.smoothed[slots] = smoothed
         evidence = normal_equivalent((smoothed / state.deviation[slots]) ** 2, state.degrees[slots])
         return np.where(state.is_used[slots], evidence / state.level_limit[slots], 0.0)
@@ -146,9 +149,8 @@ class LaggedPca:
             energy[part] = (residual**2).reshape(len(residual), tuning.lags, -1).sum(axis=1)
         before = state.energy[slots]
         is_judged = told & ~self._blinded(slots, is_known)
-        averaged = np.where(
-            is_judged, before + (energy - before) / tuning.residual_smoothing_rows, before * self._fading
-        )
+        faded = before * np.where(moves, self._fading, 1.0)[:, None]
+        averaged = np.where(is_judged, before + (energy - before) / tuning.residual_smoothing_rows, faded)
         state.energy[slots] = averaged
         ratios = averaged / (state.residual_limit[slots] + self._coarseness(slots, values, told, spread))
         return np.where(state.is_used[slots], ratios, 0.0)
@@ -203,9 +205,15 @@ class LaggedPca:
         frozen_rows = np.where(frozen, state.frozen_rows[slots] + 1, 0)
         state.frozen_rows[slots] = frozen_rows
         follows = ~frozen | (frozen_rows > FREEZE_MEMORIES * state.memory_rows[slots])
+        self._follow_slowly(slots, values, told & follows[:, None])
+
+    def _follow_slowly(self, slots: Ints, values: Floats, told: Bools) -> None:
+        """The average that relations are measured against: after a new baseline a plain mean at first."""
+        state = self._state
         slow = state.slow_average[slots]
-        step = np.where(told & follows[:, None], values - slow, 0.0)
-        state.slow_average[slots] = slow + step / state.memory_rows[slots, None]
+        rows = np.minimum(state.slow_rows[slots] + 1.0, state.memory_rows[slots])
+        state.slow_average[slots] = slow + np.where(told, values - slow, 0.0) / rows[:, None]
+        state.slow_rows[slots] = np.where(told.any(axis=1), rows, state.slow_rows[slots])
 
     def _settle(self, slots: Ints, values: Floats, told: Bools) -> None:
         """Learns a new level as the plain mean of the rows since the old one was given up."""
@@ -215,11 +223,16 @@ class LaggedPca:
             before = average[slots]
             average[slots] = before + np.where(told, values - before, 0.0) / (seen + 1.0)[:, None]
         state.settled_rows[slots] = seen + 1
+        self._follow_slowly(slots, values, told)
 
 
-def _shares(ratios: Floats, is_used: Bools) -> Floats:
-    """Each channel's part of the squares of the ratios; even parts where all is exactly as expected."""
-    squares = ratios**2
+def _shares(level: Floats, relation: Floats, is_used: Bools) -> Floats:
+    """Each channel's part of what is unlike before; even parts where all is exactly as expected.
+
+    A broken relation shows in all channels that belong to it, so it is put down to those that also moved.
+    """
+    moved = (0.1 + level) / (0.1 + level.max(axis=1, keepdims=True, initial=0.0))
+    squares = np.maximum(level, relation * moved) ** 2
     total = squares.sum(axis=1, keepdims=True)
     used = np.maximum(1, is_used.sum(axis=1, keepdims=True))
     return np.asarray(np.where(total > 0, squares / np.where(total > 0, total, 1.0), is_used / used))

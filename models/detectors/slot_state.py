@@ -15,7 +15,7 @@ class SlotState:
     `residual_map` (slots, lags * channels, lags * channels), `sensitivity` (slots, channels, channels: how much of a
     variance of one channel reaches the residual of another), `reach`, `memory_rows` (slots,), `fit_quantum`.
     Carried from row to row: the averages, `smoothed`, `farthest`, `energy`, `lagged` and `is_known` (slots, lags,
-    channels; newest first), `settled_rows` and `frozen_rows` (slots,), `quantum`, `last`.
+    channels; newest first), `settled_rows`, `slow_rows` and `frozen_rows` (slots,), `quantum`, `last`.
     """
 
     def __init__(self, channels: int, lags: int) -> None:
@@ -36,6 +36,7 @@ class SlotState:
         self.sensitivity = np.zeros((0, channels, channels))
         self.memory_rows = np.ones(0)
         self.slow_average = np.zeros((0, channels))
+        self.slow_rows = np.zeros(0)
         self.energy = np.zeros((0, channels))
         self.lagged = np.zeros((0, lags, channels))
         self.settled_rows = np.zeros(0, dtype=np.int64)
@@ -88,6 +89,7 @@ class SlotState:
         self.sensitivity[slot] = np.sum(blocks**2, axis=(0, 2))
         self.memory_rows[slot] = residual.memory_rows
         self.slow_average[slot] = spread_out(residual.average, 0.0)
+        self.slow_rows[slot] = residual.memory_rows
         self.energy[slot] = spread_out(residual.energy, 0.0)
         self.lagged[slot] = spread_out(residual.lagged, 0.0)
         self.settled_rows[slot] = np.iinfo(np.int32).max
