@@ -251,8 +251,8 @@ def test_a_stream_ends_with_its_login(world: World, monkeypatch: pytest.MonkeyPa
 def test_a_client_of_a_log_that_went_further_is_told_to_begin_anew(world: World) -> None:
     append(world, 3)
     with served(world.app) as address, listening(address, world.bearer(ADMIN) | {"Last-Event-ID": "99"}) as listener:
-        last = append(world, 1)
-        has(listener, last)
+        wait_until(lambda: listener.events, within_s=SOON_S, what="the client is told")
+        has(listener, append(world, 1))
         assert [(event.get("type"), event["id"]) for event in listener.events] == [("reset", 3), (None, 4)]
 
 
