@@ -17,12 +17,13 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import BigInteger, Integer, MetaData, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from registry.errors import DatabaseUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+DRIVERS = ("sqlite", "postgresql+psycopg")
 SQLITE_BUSY_TIMEOUT_MS = 15_000
 MIGRATION_LOCK = 4_107_271_865
 """Any number will do, as long as nothing else in the database locks it."""
@@ -51,10 +52,21 @@ def compact_json(value: Any) -> str:
 
 
 def resolve_url(url: str, *, data_dir: Path) -> URL:
-    """`sqlite:` alone means `liandong.sqlite` in the data directory; everything else is taken as it stands."""
+    """`sqlite:` alone means `liandong.sqlite` in the data directory; PostgreSQL is always spoken to through psycopg.
+
+    Raises DatabaseUnavailable for anything else; its message shows no password.
+    """
     if url in ("sqlite:", "sqlite://"):
         return make_url(f"sqlite:///{(data_dir / 'liandong.sqlite').resolve()}")
-    return make_url(url)
+    try:
+        read = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseUnavailable("LIANDONG_DATABASE_URL", "it is no address of a database") from error
+    if read.drivername in ("postgresql", "postgres"):
+        read = read.set(drivername="postgresql+psycopg")
+    if read.drivername not in DRIVERS:
+        raise DatabaseUnavailable(read.render_as_string(), f"it must begin with {' or '.join(DRIVERS)}")
+    return read
 
 
 class Database:

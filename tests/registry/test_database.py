@@ -109,6 +109,18 @@ def test_the_short_sqlite_address_means_a_file_in_the_data_directory(tmp_path: P
     assert resolve_url("sqlite:///elsewhere.db", data_dir=tmp_path).database == "elsewhere.db"
 
 
+def test_postgresql_is_spoken_to_through_psycopg_however_its_address_begins(tmp_path: Path) -> None:
+    for scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        assert resolve_url(f"{scheme}://me@db/x", data_dir=tmp_path).drivername == "postgresql+psycopg"
+
+
+@pytest.mark.parametrize("url", ["mysql://me:hidden@db/x", "hidden", "", "postgresql+asyncpg://me:hidden@db/x"])
+def test_an_address_of_no_database_we_know_is_refused_without_its_password(url: str, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable) as refused:
+        resolve_url(url, data_dir=tmp_path)
+    assert "hidden" not in str(refused.value)
+
+
 def test_sqlite_keeps_a_committed_transaction_through_a_power_cut(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
     full = 2
