@@ -330,9 +330,14 @@ def bench_ingest_command(
     qos: Annotated[int, typer.Option(min=0, max=1)] = 1,
     store: Annotated[bench.StoreChoice, typer.Option()] = bench.StoreChoice.DUCKDB,
     units: Annotated[int, typer.Option(min=1)] = 1000,
+    readings: Annotated[int, typer.Option(min=1, max=1000, help="In one message; more than one as a gateway.")] = 1,
+    broker: Annotated[str | None, typer.Option(help="mqtt://… instead of the embedded one.")] = None,
 ) -> None:
     """Measures the whole line, and in the same run a bare subscriber that only counts and acknowledges."""
-    typer.echo(bench.ingest_as_json(messages=messages, qos=qos, store=store, units=units))
+    told = bench.ingest_as_json(
+        messages=messages, qos=qos, store=store, units=units, readings_per_message=readings, broker=broker
+    )
+    typer.echo(told)
 
 
 @bench_app.command("tickets")

@@ -4,10 +4,11 @@ received = accepted + duplicate + quarantined messages, and accepted = stored + 
 in the transaction that makes it true, and pending is read from the outbox itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, String, func, select
+from sqlalchemy import BigInteger, Executable, String, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -51,24 +52,32 @@ class Ledger:
         return messages and self.values_accepted == self.values_stored + self.values_pending
 
 
-def add_counts(session: Session, counts: Mapping[str, int]) -> None:
-    """Adds to counters, in one order always, so that two workers cannot wait for each other."""
-    for name in sorted(counts):
-        if counts[name]:
-            _put(session, name, counts[name], adds=True)
+def add_counts(session: Session, counts: Mapping[str, int], *, received_ms: int | None = None) -> None:
+    """Adds to counters, in one order always, so that two workers cannot wait for each other.
+
+    `received_ms` is kept as when the last message arrived, so that people see whether anything is heard at all.
+    """
+    connection = session.connection()
+    is_postgresql = connection.dialect.name == "postgresql"
+    rows = [{"name": name, "count": counts[name]} for name in sorted(counts) if counts[name]]
+    if rows:
+        connection.execute(_ADD_ON_POSTGRESQL if is_postgresql else _ADD_ON_SQLITE, rows)
+    if received_ms is not None:
+        row = {"name": LAST_RECEIVED_MS, "count": received_ms}
+        connection.execute(_SET_ON_POSTGRESQL if is_postgresql else _SET_ON_SQLITE, row)
 
 
-def tell_received(session: Session, *, at_ms: int) -> None:
-    """Keeps when the last message arrived, so that people see whether anything is being heard at all."""
-    _put(session, LAST_RECEIVED_MS, at_ms, adds=False)
-
-
-def _put(session: Session, name: str, count: int, *, adds: bool) -> None:
+def _upsert(insert: Callable[[Any], Any], *, adds: bool) -> Executable:
     """One statement, so that of two workers that are the first to count neither fails."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = insert(LedgerCount).values(name=name, count=count)
-    changed = LedgerCount.count + row.excluded.count if adds else row.excluded.count
-    session.execute(row.on_conflict_do_update(index_elements=[LedgerCount.name], set_={"count": changed}))
+    table = LedgerCount.__table__
+    row = insert(table).values(name=bindparam("name"), count=bindparam("count"))
+    changed = table.c.count + row.excluded.count if adds else row.excluded.count
+    return cast(Executable, row.on_conflict_do_update(index_elements=[table.c.name], set_={"count": changed}))
+
+
+# Made once: to put them together anew for each batch costs more than to run them.
+_ADD_ON_POSTGRESQL, _SET_ON_POSTGRESQL = _upsert(postgresql.insert, adds=True), _upsert(postgresql.insert, adds=False)
+_ADD_ON_SQLITE, _SET_ON_SQLITE = _upsert(sqlite.insert, adds=True), _upsert(sqlite.insert, adds=False)
 
 
 def read_ledger(session: Session) -> Ledger:

@@ -27,6 +27,7 @@ KEEP_ALIVE_S = 30
 SESSION_EXPIRY_S = 7 * 24 * 3600
 RECONNECT_FIRST_S = 0.5
 RECONNECT_LAST_S = 10.0
+READ_AHEAD_BYTES = 64 * 1024
 PUBACK = b"\x40\x02"
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,26 @@ def read_broker_url(url: str) -> BrokerAddress:
         password=unquote(parts.password) if parts.password else None,
         is_tls=is_tls,
     )
+
+
+class _ReadingAhead(paho.Client):
+    """paho asks the system for each packet in three pieces, of which two are a byte; this asks it for many packets."""
+
+    _ahead = b""
+    _place = 0
+    _ahead_of: object = None
+
+    @property
+    def has_read_ahead(self) -> bool:
+        return self._place < len(self._ahead) and self._ahead_of is self._sock
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self.has_read_ahead:
+            self._ahead, self._place, self._ahead_of = b"", 0, self._sock
+            self._ahead = super()._sock_recv(READ_AHEAD_BYTES)
+        start = self._place
+        self._place = start + bufsize
+        return self._ahead[start : self._place]
 
 
 class MqttDoor:
@@ -177,7 +198,7 @@ class MqttDoor:
         if connection is None:
             self._reconnect(wait_s)
             return
-        is_pending = bool(getattr(connection, "pending", lambda: 0)())
+        is_pending = client.has_read_ahead or bool(getattr(connection, "pending", lambda: 0)())
         try:
             writing = [connection] if client.want_write() else []
             readable, writable, _ = select.select([connection], writing, [], 0 if is_pending else wait_s)
@@ -208,8 +229,8 @@ class MqttDoor:
         self._retry_at = monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, RECONNECT_LAST_S)
 
-    def _build(self) -> paho.Client:
-        client = paho.Client(
+    def _build(self) -> _ReadingAhead:
+        client = _ReadingAhead(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             clean_session=None if self._is_mqtt5 else False,

@@ -7,10 +7,12 @@ in the transaction that counts it as stored.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 import numpy as np
-from sqlalchemy import BigInteger, Integer, LargeBinary, String, delete, func, select
+from sqlalchemy import BigInteger, Integer, LargeBinary, String, delete, func, insert, select
+from sqlalchemy import Table as SqlTable
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.equipment import Kind
@@ -86,12 +88,16 @@ def unpack(payload: bytes) -> tuple[ReadingBlock, ...]:
 
 
 def put(session: Session, batch: PendingBatch, *, now_ms: int) -> None:
-    session.add(
-        OutboxBatch(
-            batch_id=batch.batch_id, created_ms=now_ms, value_count=batch.value_count, payload=pack(batch.blocks)
-        )
-    )
-    session.flush()
+    row = {
+        "batch_id": batch.batch_id,
+        "created_ms": now_ms,
+        "value_count": batch.value_count,
+        "payload": pack(batch.blocks),
+    }
+    session.connection().execute(_INSERT, row)
+
+
+_INSERT = insert(cast(SqlTable, OutboxBatch.__table__))
 
 
 def oldest(session: Session, *, limit: int, without: Collection[str] = ()) -> list[PendingBatch]:

@@ -251,9 +251,8 @@ class Pipeline:
                     ledger.VALUES_LATE: batch.late_count,
                     ledger.VALUES_REPEATED: batch.repeated_count,
                 }
-                ledger.add_counts(session, counts)
-                if batch.message_count:
-                    ledger.tell_received(session, at_ms=batch.received_ms)
+                received_ms = batch.received_ms if batch.message_count else None
+                ledger.add_counts(session, counts, received_ms=received_ms)
 
         self._retried(write)
         self._carried = self._carried[len(batch.signals) :]

@@ -34,6 +34,7 @@ EARLIEST_MS = 946_684_800_000
 MAX_AHEAD_MS = 24 * 3600 * 1000
 """A clock may be wrong by its time zone; a reading of the day after tomorrow is no reading."""
 
+_KINDS = {kind.value: kind for kind in Kind}
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -256,11 +257,12 @@ def _decode_telemetry(number: int, message: RawMessage, route: Route, rows: dict
     if route.unit is None:
         gathered = []
         for item in _limited(_decode(_gateway_decoder, message.payload)):
-            if item.kind not in set(Kind):
+            kind = _KINDS.get(item.kind)
+            if kind is None:
                 raise Unreadable(Reason.UNKNOWN_KIND, item.kind[:80])
             if not _SLUG.fullmatch(item.unit):
                 raise Unreadable(Reason.BAD_TOPIC, f"unit {item.unit[:80]!r} must be small letters, digits and hyphens")
-            unit = UnitKey(route.site, Kind(item.kind), item.unit)
+            unit = UnitKey(route.site, kind, item.unit)
             gathered.append((unit, read_time(item.ts, now_ms=now_ms), _checked(item.values)))
         for unit, ts_ms, values in gathered:
             rows[unit.kind].add(number, unit, ts_ms, values)

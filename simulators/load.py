@@ -47,12 +47,16 @@ VALUES: dict[Kind, dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`messages` in all, spread over `units` in turn; `rate_per_s` 0 is as fast as it goes."""
+    """`messages` in all, spread over `units` in turn; `rate_per_s` 0 is as fast as it goes.
+
+    With more than one of `readings_per_message` a gateway speaks for the units.
+    """
 
     messages: int
     units: int
     qos: int
     rate_per_s: float = 0.0
+    readings_per_message: int = 1
 
 
 class LoadRefused(Exception):
@@ -103,23 +107,41 @@ def piece_count(load: Load, sent: int) -> int:
 
 
 def _pieces(load: Load, *, first_ms: int, clock_ms: Callable[[], int]) -> Iterator[bytes]:
-    bodies = topics(load.units)
     packet_id = 0
-    last_ms: dict[int, int] = {}
     prepared: list[bytes] = []
-    for number in range(load.messages):
+    for topic, payload in _messages(load, first_ms=first_ms, clock_ms=clock_ms):
         packet_id = packet_id % 65_535 + 1
-        unit = number % load.units
-        # Paced messages bear the moment they are sent; unpaced ones only need to differ.
-        ts_ms = clock_ms() if load.rate_per_s else first_ms + number // load.units
-        ts_ms = last_ms[unit] = max(ts_ms, last_ms.get(unit, 0) + 1)
-        topic, values = bodies[unit]
-        prepared.append(_publish_packet(topic, f'{{"ts":{ts_ms},"values":{values}}}', load.qos, packet_id))
+        prepared.append(_publish_packet(topic, payload, load.qos, packet_id))
         if len(prepared) == PIECE:
             yield b"".join(prepared)
             prepared.clear()
     if prepared:
         yield b"".join(prepared)
+
+
+def _messages(load: Load, *, first_ms: int, clock_ms: Callable[[], int]) -> Iterator[tuple[str, str]]:
+    bodies = topics(load.units)
+    last_ms: dict[int, int] = {}
+    number = 0
+    for _ in range(load.messages):
+        readings = []
+        for _ in range(load.readings_per_message):
+            unit = number % load.units
+            # Paced messages bear the moment they are sent; unpaced ones only need to differ.
+            ts_ms = clock_ms() if load.rate_per_s else first_ms + number // load.units
+            ts_ms = last_ms[unit] = max(ts_ms, last_ms.get(unit, 0) + 1)
+            topic, values = bodies[unit]
+            readings.append((topic, f'"ts":{ts_ms},"values":{values}}}'))
+            number += 1
+        if load.readings_per_message == 1:
+            topic, reading = readings[0]
+            yield topic, "{" + reading
+        else:
+            named = []
+            for topic, reading in readings:
+                _, _, _, kind, name, _ = topic.split("/")
+                named.append(f'{{"kind":"{kind}","unit":"{name}",{reading}')
+            yield "liandong/v1/bench/gateway/load/telemetry", f"[{','.join(named)}]"
 
 
 def _wait_until(moment_s: float, monotonic_s: Callable[[], float], connection: socket.socket) -> None:

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -47,22 +48,24 @@ class BenchFailed(Exception):
     """A measurement did not come to its end in time."""
 
 
-def ingest_as_json(*, messages: int, qos: int, store: StoreChoice, units: int) -> str:
-    load = Load(messages=messages, units=units, qos=qos)
+def ingest_as_json(
+    *, messages: int, qos: int, store: StoreChoice, units: int, readings_per_message: int, broker: str | None
+) -> str:
+    load = Load(messages=messages, units=units, qos=qos, readings_per_message=readings_per_message)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="liandong-bench-")))
-        settings = _settings(directory, store)
+        settings = _settings(directory, store, broker)
         broker_url = stack.enter_context(running_broker(settings))
         bare_per_s = _bare_rate(broker_url, load)
         database = stack.enter_context(opened_database(settings))
         telemetry = stack.enter_context(opened_store(settings))
         with running_ingest(settings, database, telemetry, broker_url=broker_url, limits=Limits()) as worker:
-            _publish_and_wait(broker_url, Load(messages=2 * units, units=units, qos=qos), worker)
+            _publish_and_wait(broker_url, replace(load, messages=-(-2 * units // readings_per_message)), worker)
             before_cpu_s = process_time()
             taken_s = _publish_and_wait(broker_url, load, worker)
             cpu_s = process_time() - before_cpu_s
             per_s = messages / taken_s
-            paced = Load(messages=int(per_s / 2 * LATENCY_S), units=units, qos=qos, rate_per_s=per_s / 2)
+            paced = replace(load, messages=int(per_s / 2 * LATENCY_S), rate_per_s=per_s / 2)
             with _measured_latency() as latency_ms:
                 _publish_and_wait(broker_url, paced, worker)
             with database.reading() as session:
@@ -72,9 +75,9 @@ def ingest_as_json(*, messages: int, qos: int, store: StoreChoice, units: int) -
             "qos": qos,
             "messages": messages,
             "units": units,
-            "values_per_message": VALUES_PER_MESSAGE,
+            "values_per_message": VALUES_PER_MESSAGE * readings_per_message,
             "messages_per_s": round(per_s),
-            "values_per_s": round(per_s * VALUES_PER_MESSAGE),
+            "values_per_s": round(per_s * VALUES_PER_MESSAGE * readings_per_message),
             "latency_p50_ms": round(float(np.percentile(latency_ms, 50)), 1),
             "latency_p99_ms": round(float(np.percentile(latency_ms, 99)), 1),
             "latency_at_messages_per_s": round(paced.rate_per_s),
@@ -88,8 +91,9 @@ def ingest_as_json(*, messages: int, qos: int, store: StoreChoice, units: int) -
     return json.dumps(result, indent=2)
 
 
-def _settings(directory: Path, store: StoreChoice) -> Settings:
-    settings = Settings(data_dir=directory, mqtt_url="embedded://127.0.0.1:0", database_url=SecretStr("sqlite:"))
+def _settings(directory: Path, store: StoreChoice, broker: str | None) -> Settings:
+    mqtt_url = broker or "embedded://127.0.0.1:0"
+    settings = Settings(data_dir=directory, mqtt_url=mqtt_url, database_url=SecretStr("sqlite:"))
     if store is StoreChoice.DUCKDB:
         return settings.model_copy(update={"telemetry_url": "duckdb:"})
     if not settings.telemetry_url.startswith("influxdb+"):
@@ -172,6 +176,11 @@ def _subscribe_bare(broker_url: str, messages: int, qos: int, answers: "SimpleQu
     answers.put(times[1] - times[0] if ended.is_set() else -1.0)
 
 
+def _sent_ms(payload: bytes) -> int:
+    said = json.loads(payload)
+    return int((said[-1] if isinstance(said, list) else said)["ts"])
+
+
 @contextmanager
 def _measured_latency() -> Iterator[list[float]]:
     """Milliseconds from a message's own time, when it was sent, to its acknowledgement."""
@@ -182,7 +191,7 @@ def _measured_latency() -> Iterator[list[float]]:
         kept = list(messages)
         acknowledge(door, kept)
         now = now_ms()
-        latency_ms.extend(now - json.loads(message.payload)["ts"] for message in kept if "/bench/" in message.topic)
+        latency_ms.extend(now - _sent_ms(message.payload) for message in kept if "/bench/" in message.topic)
 
     MqttDoor.acknowledge = timed  # type: ignore[method-assign,assignment]
     try:

@@ -216,7 +216,7 @@ def test_counts_of_workers_that_count_at_once_add_up(database: Database) -> None
         for step in range(10):
             with database.writing() as session:
                 ledger.add_counts(session, {ledger.ACCEPTED: 1, ledger.DUPLICATE: 2, ledger.VALUES_LATE: 0})
-                ledger.tell_received(session, at_ms=NOW_MS + step)
+                ledger.add_counts(session, {}, received_ms=NOW_MS + step)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(count, range(6)))

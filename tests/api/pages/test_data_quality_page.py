@@ -20,7 +20,7 @@ def test_the_ledger_is_told_in_words(world: World, admin: Browser) -> None:
     with world.database.writing() as session:
         counts = {ledger.ACCEPTED: 1200, ledger.DUPLICATE: 3, ledger.QUARANTINED: 2}
         ledger.add_counts(session, {**counts, ledger.VALUES_ACCEPTED: 7200, ledger.VALUES_STORED: 7200})
-        ledger.tell_received(session, at_ms=NOON_MS - 2_000)
+        ledger.add_counts(session, {}, received_ms=NOON_MS - 2_000)
     text = admin.get("/data-quality").text
     assert "Of 1,205 messages received, 1,200 were accepted, 3 had been delivered before, and 2 could not" in text
     assert "The ledger balances: nothing was lost." in text
