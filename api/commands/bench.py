@@ -29,7 +29,7 @@ from api.clock import now_ms
 from api.processes import opened_database, opened_store, running_broker, running_ingest
 from api.settings import Settings
 from ingest import ledger
-from ingest.mqtt import MqttDoor
+from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.wire import SUBSCRIPTION, RawMessage
 from ingest.worker import IngestWorker
 from simulators.load import Load, publish_load
@@ -57,6 +57,7 @@ def ingest_as_json(
         settings = _settings(directory, store, broker)
         broker_url = stack.enter_context(running_broker(settings))
         bare_per_s = _bare_rate(broker_url, load)
+        stack.callback(_forget_session, broker_url, settings.mqtt_client_id)
         database = stack.enter_context(opened_database(settings))
         telemetry = stack.enter_context(opened_store(settings))
         with running_ingest(settings, database, telemetry, broker_url=broker_url, limits=Limits()) as worker:
@@ -93,7 +94,13 @@ def ingest_as_json(
 
 def _settings(directory: Path, store: StoreChoice, broker: str | None) -> Settings:
     mqtt_url = broker or "embedded://127.0.0.1:0"
-    settings = Settings(data_dir=directory, mqtt_url=mqtt_url, database_url=SecretStr("sqlite:"))
+    settings = Settings(
+        data_dir=directory,
+        mqtt_url=mqtt_url,
+        database_url=SecretStr("sqlite:"),
+        # A session of its own: another run's may have been left with messages in it.
+        mqtt_client_id=f"bench-{secrets.token_hex(4)}",
+    )
     if store is StoreChoice.DUCKDB:
         return settings.model_copy(update={"telemetry_url": "duckdb:"})
     if not settings.telemetry_url.startswith("influxdb+"):
@@ -143,6 +150,20 @@ def _bare_rate(broker_url: str, load: Load) -> float:
     if taken_s <= 0:
         raise BenchFailed("the bare subscriber did not get all messages")
     return load.messages / taken_s
+
+
+def _forget_session(broker_url: str, client_id: str) -> None:
+    """Leaves nothing at a broker that goes on running: a clean start ends the session that was kept."""
+    where = read_broker_url(broker_url)
+    connected = threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
+    client.on_connect = lambda *_: connected.set()
+    client.username_pw_set(where.username, where.password)
+    client.connect(where.host, where.port)
+    client.loop_start()
+    connected.wait(5)
+    client.disconnect()
+    client.loop_stop()
 
 
 def _subscribe_bare(broker_url: str, messages: int, qos: int, answers: "SimpleQueue[float]") -> None:
