@@ -5,7 +5,10 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1
 RUN apt-get update \
     && apt-get install -y --no-install-recommends fonts-noto-cjk \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/liandong --create-home liandong
+    && useradd --system --uid 10001 --home-dir /var/lib/liandong --create-home liandong \
+    # A new volume takes over whose its place in the image is: the broker's files belong to Mosquitto's user.
+    && install --directory --owner 1883 --group 1883 /var/lib/liandong-broker \
+    && install --directory --owner 1883 --group 1883 --mode 700 /var/lib/liandong-authority
 
 WORKDIR /opt/liandong
 COPY pyproject.toml constraints.txt README.md LICENSE ./

@@ -16,9 +16,11 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.errors import AlertsError
-from api.commands import administration, bench, bench_service, demo, quarantine, score
+from api.commands import administration, bench, bench_service, demo, gateways, quarantine, score
+from api.commands.options import DataDir, told_settings
+from api.operator_commands import broker_app, gateways_app
 from api.processes import StartRefused, configure_logs, run_ingest, run_serve, run_up
-from api.settings import Settings
+from ingest.authority import CertificateUnreadable
 from ingest.broker import BrokerRefused
 from ingest.mqtt import BrokerUnreachable
 from ingest.stores.contract import StoreError
@@ -44,6 +46,8 @@ bench_app = typer.Typer(help="Measurements, as JSON.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
 app.add_typer(units_app, name="units")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(gateways_app, name="gateways")
+app.add_typer(broker_app, name="broker")
 app.add_typer(bench_app, name="bench")
 
 KNOWN_FAILURES = (
@@ -59,9 +63,10 @@ KNOWN_FAILURES = (
     score.ScoreRefused,
     quarantine.NothingToDo,
     administration.Unsound,
+    gateways.BrokerNotPrepared,
+    CertificateUnreadable,
 )
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept. [LIANDONG_DATA_DIR]")]
 HttpPort = Annotated[int | None, typer.Option("--http-port", min=0, max=65535, help="0 takes a free port.")]
 HttpHost = Annotated[str | None, typer.Option("--http-host", help="127.0.0.1 unless told otherwise.")]
 MqttPort = Annotated[
@@ -95,29 +100,6 @@ def _fail(line: str) -> None:
     sys.exit(1)
 
 
-def _settings(
-    *,
-    data_dir: Path | None = None,
-    http_host: str | None = None,
-    http_port: int | None = None,
-    mqtt_port: int | None = None,
-) -> Settings:
-    """Settings from the environment, with what the command line says instead."""
-    told: dict[str, object] = {}
-    if data_dir is not None:
-        told["data_dir"] = data_dir
-    if http_host is not None:
-        told["http_host"] = http_host
-    if http_port is not None:
-        told["http_port"] = http_port
-    settings = Settings.load(**told)
-    if mqtt_port is None:
-        return settings
-    if not settings.has_embedded_broker:
-        raise typer.BadParameter("--mqtt-port is for the embedded broker; LIANDONG_MQTT_URL names another")
-    return settings.model_copy(update={"mqtt_url": f"embedded://127.0.0.1:{mqtt_port}"})
-
-
 def _read_instant(text: str | None) -> int | None:
     if text is None:
         return None
@@ -140,7 +122,7 @@ def demo_command(
 ) -> None:
     """Shows everything at work on simulated equipment, with demo accounts, on this machine only."""
     configure_logs()
-    settings = _settings(data_dir=data_dir, http_port=http_port, mqtt_port=mqtt_port)
+    settings = told_settings(data_dir=data_dir, http_port=http_port, mqtt_port=mqtt_port)
     demo.run_demo(settings, scenario=scenario, speed=speed)
 
 
@@ -150,21 +132,21 @@ def up_command(
 ) -> None:
     """Runs broker, ingest and web server in one process; prints `ready …` when it serves."""
     configure_logs()
-    run_up(_settings(data_dir=data_dir, http_host=http_host, http_port=http_port, mqtt_port=mqtt_port))
+    run_up(told_settings(data_dir=data_dir, http_host=http_host, http_port=http_port, mqtt_port=mqtt_port))
 
 
 @app.command("ingest")
 def ingest_command(data_dir: DataDir = None) -> None:
     """Runs the ingest worker alone."""
     configure_logs()
-    run_ingest(_settings(data_dir=data_dir))
+    run_ingest(told_settings(data_dir=data_dir))
 
 
 @app.command("serve")
 def serve_command(http_host: HttpHost = None, http_port: HttpPort = None, data_dir: DataDir = None) -> None:
     """Runs the web server alone."""
     configure_logs()
-    run_serve(_settings(data_dir=data_dir, http_host=http_host, http_port=http_port))
+    run_serve(told_settings(data_dir=data_dir, http_host=http_host, http_port=http_port))
 
 
 @app.command("simulate")
@@ -191,8 +173,8 @@ def simulate_command(
     if scenario is None:
         raise typer.BadParameter("name a scenario, or use --list")
     if broker is None and out is None:
-        settings = _settings()
-        broker = None if settings.has_embedded_broker else settings.mqtt_url
+        settings = told_settings()
+        broker = None if settings.has_embedded_broker else settings.broker_url
     if (broker is None) == (out is None):
         raise typer.BadParameter("give either --broker or --out, or name a broker in LIANDONG_MQTT_URL")
     simulating.simulate(
@@ -226,7 +208,7 @@ def replay_command(
         kind=kind,
         unit=unit,
         speed=speed,
-        broker_url=broker or _settings().mqtt_url.replace("embedded://", "mqtt://"),
+        broker_url=broker or told_settings().broker_url.replace("embedded://", "mqtt://"),
         ignore=tuple(name.strip() for name in ignore.split(",") if name.strip()),
     )
 
@@ -246,7 +228,7 @@ def score_command(
 @app.command("migrate")
 def migrate_command(data_dir: DataDir = None) -> None:
     """Brings the database and the telemetry store to this version."""
-    for line in administration.migrate(_settings(data_dir=data_dir)):
+    for line in administration.migrate(told_settings(data_dir=data_dir)):
         typer.echo(line)
 
 
@@ -254,7 +236,7 @@ def migrate_command(data_dir: DataDir = None) -> None:
 def doctor_command(data_dir: DataDir = None) -> None:
     """Says in plain words what is reachable and what is not."""
     is_well = True
-    for finding in administration.examine(_settings(data_dir=data_dir)):
+    for finding in administration.examine(told_settings(data_dir=data_dir)):
         is_well = is_well and finding.is_well
         typer.echo(f"{'ok  ' if finding.is_well else 'FAIL'} {finding.what}: {finding.said}")
     if not is_well:
@@ -264,7 +246,7 @@ def doctor_command(data_dir: DataDir = None) -> None:
 @app.command("verify")
 def verify_command(data_dir: DataDir = None) -> None:
     """Proves the hash chain of the activity log, or tells every break."""
-    rows = administration.verify(_settings(data_dir=data_dir))
+    rows = administration.verify(told_settings(data_dir=data_dir))
     typer.echo(f"ok: {rows} activity rows, each bound to the one before")
 
 
@@ -281,7 +263,7 @@ def users_add_command(
     if not password_stdin:
         raise typer.BadParameter("give --password-stdin and the password on standard input")
     password = sys.stdin.readline().rstrip("\r\n")
-    settings = _settings(data_dir=data_dir)
+    settings = told_settings(data_dir=data_dir)
     administration.add_user(settings, name=name, password=password, role=role, site=site, display_name=display_name)
     typer.echo(f"added {name} as {role.value}" + (f" of {site}" if site else ""))
 
@@ -290,7 +272,7 @@ def users_add_command(
 def users_list_command(data_dir: DataDir = None) -> None:
     """Lists people with their roles."""
     table = Table("name", "roles", "active")
-    for person in administration.list_users(_settings(data_dir=data_dir)):
+    for person in administration.list_users(told_settings(data_dir=data_dir)):
         roles = ", ".join(f"{grant.role.value}@{grant.site or '*'}" for grant in person.as_actor().grants)
         table.add_row(person.name, roles, "yes" if person.is_active else "no")
     Console().print(table)
@@ -302,7 +284,7 @@ def units_import_command(
     data_dir: DataDir = None,
 ) -> None:
     """Adds or changes units, all or nothing; a missing site is added."""
-    count = administration.import_unit_file(_settings(data_dir=data_dir), file)
+    count = administration.import_unit_file(told_settings(data_dir=data_dir), file)
     typer.echo(f"units added: {count.added}, changed: {count.changed}, sites added: {count.sites_added}")
 
 
@@ -310,7 +292,7 @@ def units_import_command(
 def quarantine_list_command(most: Annotated[int, typer.Option(min=1, max=1000)] = 20, data_dir: DataDir = None) -> None:
     """Shows the newest messages that could not be taken, with the reason."""
     table = Table("id", "received", "reason", "topic", "detail", "replayed")
-    for row in quarantine.newest(_settings(data_dir=data_dir), most=most):
+    for row in quarantine.newest(told_settings(data_dir=data_dir), most=most):
         table.add_row(*row)
     Console().print(table)
 
@@ -320,7 +302,7 @@ def quarantine_replay_command(
     reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None, data_dir: DataDir = None
 ) -> None:
     """Sends quarantined messages to the broker again, once what was wrong has been mended."""
-    sent = quarantine.replay(_settings(data_dir=data_dir), reason=reason)
+    sent = quarantine.replay(told_settings(data_dir=data_dir), reason=reason)
     typer.echo(f"sent again: {sent}")
 
 

@@ -119,7 +119,7 @@ def opened_store(settings: Settings) -> Iterator[TelemetryStore]:
 def running_broker(settings: Settings) -> Iterator[str]:
     """The broker's address; the embedded one runs as long as the context."""
     if not settings.has_embedded_broker:
-        yield settings.mqtt_url
+        yield settings.broker_url
         return
     host, _, port = settings.mqtt_url.removeprefix("embedded://").partition(":")
     broker = EmbeddedBroker(host=host or "127.0.0.1", port=int(port or PORT_OF_EMBEDDED_BROKER))
@@ -302,7 +302,7 @@ def run_serve(settings: Settings) -> None:
         listening = stack.enter_context(bound_socket(settings.http_host, settings.http_port))
         database = stack.enter_context(opened_database(settings, migrates=False))
         store = stack.enter_context(opened_store(settings))
-        address = None if settings.has_embedded_broker else read_broker_url(settings.mqtt_url)
+        address = None if settings.has_embedded_broker else read_broker_url(settings.broker_url)
         resources = Resources(
             settings=settings,
             database=database,

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +22,12 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("./var")
     mqtt_url: str = "embedded://127.0.0.1:1883"
+    mqtt_ca_file: Path | None = None
+    """Certificate of the authority that vouches for the broker, for mqtts://. Unset: those this machine trusts."""
+    broker_dir: Path | None = None
+    """Where the files that a broker reads are written. Unset: `broker` in the data directory."""
+    broker_pid_file: Path | None = None
+    """Names the Mosquitto on this machine that is told when its files changed."""
     telemetry_url: str = "duckdb:"
     influx_token: SecretStr = SecretStr("")
     database_url: SecretStr = SecretStr("sqlite:")
@@ -57,6 +64,22 @@ class Settings(BaseSettings):
         if self.register_unknown_sites is not None:
             return self.register_unknown_sites
         return self.resolved_database_url.get_backend_name() == "sqlite"
+
+    @property
+    def broker_url(self) -> str:
+        """`mqtt_url` with the authority that vouches for the broker."""
+        if self.mqtt_ca_file is None or not self.mqtt_url.startswith("mqtts:") or "?" in self.mqtt_url:
+            return self.mqtt_url
+        return f"{self.mqtt_url}?ca={quote(str(self.mqtt_ca_file.expanduser()))}"
+
+    @property
+    def resolved_broker_dir(self) -> Path:
+        return (self.broker_dir or self.data_dir / "broker").expanduser()
+
+    @property
+    def authority_dir(self) -> Path:
+        """The key that vouches for the broker; apart from what the broker itself may read."""
+        return self.data_dir / "authority"
 
     @property
     def has_embedded_broker(self) -> bool:

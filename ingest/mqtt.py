@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import paho.mqtt.client as paho
 import structlog
@@ -46,6 +46,15 @@ class BrokerAddress:
     username: str | None
     password: str | None
     is_tls: bool
+    ca_file: str | None = None
+    """Who vouches for the broker; None leaves it to the authorities this machine trusts."""
+
+    def tls_context(self) -> ssl.SSLContext:
+        """What a connection with TLS demands of the broker. Raises BrokerUnreachable for a file that is none."""
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise BrokerUnreachable(f"MQTT broker {self.display}: CA file {self.ca_file}: {error}") from error
 
     @property
     def display(self) -> str:
@@ -53,7 +62,10 @@ class BrokerAddress:
 
 
 def read_broker_url(url: str) -> BrokerAddress:
-    """Raises ValueError for anything but `mqtt://` and `mqtts://` with a host."""
+    """Raises ValueError for anything but `mqtt://` and `mqtts://` with a host.
+
+    `mqtts://host?ca=FILE` names the certificate of the authority that vouches for the broker.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
         raise ValueError("an MQTT address looks like mqtt://user:password@host:1883 or mqtts://host:8883")
@@ -64,6 +76,7 @@ def read_broker_url(url: str) -> BrokerAddress:
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         is_tls=is_tls,
+        ca_file=parse_qs(parts.query).get("ca", [None])[0] if is_tls else None,
     )
 
 
@@ -245,7 +258,7 @@ class MqttDoor:
         if self.address.username is not None:
             client.username_pw_set(self.address.username, self.address.password)
         if self.address.is_tls:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(self.address.tls_context())
         return client
 
     def _connect(self) -> None:

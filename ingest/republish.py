@@ -19,7 +19,7 @@ class Republisher:
         if address.username is not None:
             self._client.username_pw_set(address.username, address.password)
         if address.is_tls:
-            self._client.tls_set()
+            self._client.tls_set_context(address.tls_context())
 
     def __enter__(self) -> "Republisher":
         try:

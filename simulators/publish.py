@@ -1,6 +1,5 @@
 """Where messages go: over MQTT to a broker, as a gateway sends them, or into a file as JSON lines."""
 
-import ssl
 import threading
 from collections.abc import Callable
 from io import BufferedWriter
@@ -155,7 +154,7 @@ class BrokerOutlet:
         if self.address.username is not None:
             client.username_pw_set(self.address.username, self.address.password)
         if self.address.is_tls:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(self.address.tls_context())
         if last_will is not None:
             client.will_set(last_will.topic, last_will.payload, qos=1, retain=last_will.is_retained)
         return client

@@ -89,7 +89,7 @@ def _store(settings: Settings) -> str:
 def _broker(settings: Settings) -> str:
     if settings.has_embedded_broker:
         return f"embedded, started by `liandong up` ({settings.mqtt_url})"
-    address = read_broker_url(settings.mqtt_url)
+    address = read_broker_url(settings.broker_url)
     if not answers(address.host, address.port):
         raise Unsound(f"{address.display} does not answer")
     return f"{address.display} accepts connections"

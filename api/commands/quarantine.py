@@ -37,7 +37,7 @@ def replay(settings: Settings, *, reason: str | None) -> int:
     if reason is not None and reason not in set(Reason):
         raise NothingToDo(f"no reason is called {reason!r}; there are {', '.join(Reason)}")
     wanted = Reason(reason) if reason is not None else None
-    address = read_broker_url(settings.mqtt_url.replace("embedded://", "mqtt://"))
+    address = read_broker_url(settings.broker_url.replace("embedded://", "mqtt://"))
     sent = after_id = 0
     with opened_database(settings, migrates=False) as database, Republisher(address) as republisher:
         while True:

@@ -178,6 +178,11 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "unit.registered": msgid("Unit heard for the first time"),
         "unit.imported": msgid("Units imported"),
         "person.added": msgid("Account added"),
+        "gateway.added": msgid("Gateway added"),
+        "gateway.renewed": msgid("Gateway given a new password"),
+        "gateway.revoked": msgid("Gateway revoked"),
+        "backup.made": msgid("Backup made"),
+        "backup.restored": msgid("Backup restored"),
         "quarantine.replayed": msgid("Quarantined messages replayed"),
     }
 )

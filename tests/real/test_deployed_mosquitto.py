@@ -1,33 +1,111 @@
-"""The Mosquitto configuration that docker-compose.yml uses, on a real Mosquitto with the passwords of make-secrets."""
+"""The door as it is deployed: a real Mosquitto with TLS, accounts and topic lists that the program itself wrote."""
 
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from api.commands import gateways
+from api.settings import Settings
+from ingest import authority
+from ingest.mqtt import BrokerUnreachable, MqttDoor, read_broker_url
+from ingest.republish import Republisher
 from tests.left_out import program
 from tests.servers.child import Child, answers, free_port
+from tests.servers.liandong import StartLiandong
 from tests.waiting import wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-GATEWAY, GATEWAY_PASSWORD = "my-home", "a-gateway-password"
+HOME, AWAY = "my-home", "their-home"
+NOW_MS = 1_795_406_400_000
+MAX_PACKET_BYTES = 1_048_576
 
 
 class Deployed:
-    def __init__(self, port: int, passwords: dict[str, str]) -> None:
-        self.port = port
-        self.passwords = passwords
+    """Mosquitto on the files in deploy/, with paths and port of a test."""
 
-    def connect(self, name: str, password: str) -> paho.Client | None:
-        """A connected client, or None when the broker refuses."""
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.settings = Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            data_dir=directory / "var",
+            broker_dir=directory / "broker",
+            broker_pid_file=directory / "mosquitto.pid",
+            mqtt_url=f"mqtts://127.0.0.1:{self.port}",
+        )
+        self._log = directory / "mosquitto.log"
+        self._directory = directory
+        shutil.copy(DEPLOY / "make-secrets", directory)
+        subprocess.run([directory / "make-secrets"], check=True, capture_output=True)
+        secrets = directory / "secrets"
+        gateways.prepare_broker(
+            self.settings,
+            hosts=["mosquitto"],
+            days=90,
+            accounts_file=secrets / "mosquitto_passwords",
+            is_renewing=False,
+        )
+        self.passwords = {
+            "liandong": (secrets / "mqtt_password").read_text(encoding="utf-8"),
+            "simulator": (secrets / "simulator_password").read_text(encoding="utf-8"),
+        }
+
+    def start(self) -> Child:
+        broker, data = self.settings.resolved_broker_dir, self._directory / "data"
+        data.mkdir()
+        text = (DEPLOY / "mosquitto" / "mosquitto.conf").read_text(encoding="utf-8")
+        text = text.replace("/mosquitto/data", str(data)).replace("/mosquitto/broker", str(broker))
+        text = text.replace("listener 8883", f"listener {self.port} 127.0.0.1")
+        text += f"\npid_file {self.settings.broker_pid_file}\n"
+        if os.geteuid() == 0:
+            text += "user root\n"
+        configuration = self._directory / "mosquitto.conf"
+        configuration.write_text(text, encoding="utf-8")
+        child = Child([program("mosquitto"), "-c", configuration], log=self._log)
+        child.wait_until_serving(lambda: answers(self.port))
+        return child
+
+    @property
+    def ca_file(self) -> Path:
+        return self.settings.resolved_broker_dir / authority.CA_CERTIFICATE
+
+    def url(self, account: str, *, ca_file: Path | None = None) -> str:
+        """Where the account signs in, with what it needs to trust the broker."""
+        where = f"mqtts://{account}:{quote(self.passwords[account])}@127.0.0.1:{self.port}"
+        return f"{where}?ca={quote(str(ca_file or self.ca_file))}"
+
+    def add_gateway(self, site: str, name: str, *more_topics: str) -> str:
+        """The account of a new gateway, and of its site if need be; the broker knows it."""
+        password = gateways.draw_password()
+        changed = gateways.add(
+            self.settings, site=site, name=name, password=password, more_topics=more_topics, is_new_site=True
+        )
+        assert changed.told == "the broker was told"
+        self.passwords[changed.account] = password
+        wait_until(lambda: self.may_sign_in(changed.account), within_s=20, what="the broker knows the new account")
+        return changed.account
+
+    def may_sign_in(self, account: str, *, password: str | None = None) -> bool:
+        with suppress(ConnectionRefusedError), self.client(account, password=password):
+            return True
+        return False
+
+    @contextmanager
+    def client(self, account: str, *, password: str | None = None) -> Iterator[paho.Client]:
+        """A connected client. Raises ConnectionRefusedError when the broker refuses the account."""
         client = paho.Client(CallbackAPIVersion.VERSION2)
+        # Not again and again: who is refused stays refused.
+        client.reconnect_delay_set(60, 60)
         answered = threading.Event()
         refused: list[bool] = []
 
@@ -36,96 +114,217 @@ class Deployed:
             answered.set()
 
         client.on_connect = on_connect
-        client.username_pw_set(name, password)
+        client.tls_set_context(ssl.create_default_context(cafile=str(self.ca_file)))
+        client.username_pw_set(account, password or self.passwords[account])
         client.connect("127.0.0.1", self.port)
         client.loop_start()
-        assert answered.wait(10)
-        if refused[0]:
+        try:
+            assert answered.wait(20), "the broker does not answer"
+            if refused[0]:
+                raise ConnectionRefusedError(account)
+            yield client
+        finally:
+            client.disconnect()
             client.loop_stop()
-            return None
-        return client
+
+    @contextmanager
+    def hearing(self, account: str, topic_filter: str) -> Iterator[list[str]]:
+        """Topics that an account hears."""
+        with self.client(account) as client:
+            topics: list[str] = []
+            subscribed = threading.Event()
+            client.on_message = lambda _client, _data, message: topics.append(message.topic)
+            client.on_subscribe = lambda *_: subscribed.set()
+            client.subscribe(topic_filter, qos=1)
+            assert subscribed.wait(20)
+            yield topics
+
+    def tell(self, account: str, topic: str, payload: bytes = b"[]") -> None:
+        """Publishes on a connection of its own: Mosquitto may end the connection of who writes where it may not."""
+        with self.client(account) as client, suppress(RuntimeError):
+            client.publish(topic, payload, qos=1).wait_for_publish(2)
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    mosquitto = program("mosquitto")
-    directory = tmp_path_factory.mktemp("deploy")
-    shutil.copy(DEPLOY / "make-secrets", directory)
-    subprocess.run([directory / "make-secrets"], check=True, capture_output=True)
-    secrets = directory / "secrets"
-    subprocess.run(
-        [program("mosquitto_passwd"), "-b", secrets / "mosquitto_passwords", GATEWAY, GATEWAY_PASSWORD],
-        check=True,
-        capture_output=True,
+    program("mosquitto")
+    deployed = Deployed(tmp_path_factory.mktemp("deploy"))
+    child = deployed.start()
+    yield deployed
+    child.stop()
+
+
+@pytest.fixture(scope="module")
+def roof(deployed: Deployed) -> str:
+    """The account of a gateway at HOME."""
+    return deployed.add_gateway(HOME, "roof", "tele/roof/#")
+
+
+def last_of(heard: list[str], topic: str) -> list[str]:
+    """What was heard once the topic, which was told last, has come."""
+    wait_until(lambda: topic in heard, within_s=20, what=f"{topic} is heard")
+    return heard
+
+
+def test_an_account_signs_in_with_its_password_and_no_other(deployed: Deployed, roof: str) -> None:
+    for account in ("liandong", "simulator", roof):
+        assert deployed.may_sign_in(account)
+        assert not deployed.may_sign_in(account, password="wrong")
+
+
+def test_a_gateway_writes_to_its_own_site_and_to_no_other(deployed: Deployed, roof: str) -> None:
+    own = [
+        f"liandong/v1/{HOME}/pump/sump-1/telemetry",
+        f"liandong/v1/{HOME}/gateway/roof/telemetry",
+        f"liandong/v1/{HOME}/what/ever",
+        f"spBv1.0/{HOME}/NBIRTH/roof",
+        f"spBv1.0/{HOME}/DDATA/roof/sump-1",
+        "tele/roof/level",
+    ]
+    others = [
+        f"liandong/v1/{AWAY}/pump/sump-1/telemetry",
+        f"liandong/v1/{HOME}-2/pump/sump-1/telemetry",
+        f"liandong/v1/{HOME}/pump/sump-1/alarm",
+        f"spBv1.0/{AWAY}/DDATA/roof/sump-1",
+        f"spBv1.0/{HOME}/DCMD/roof/sump-1",
+        "tele/cellar/level",
+    ]
+    with deployed.hearing("liandong", "#") as heard:
+        for topic in [*others, *own]:
+            deployed.tell(roof, topic)
+        assert last_of(heard, own[-1]) == own
+
+
+def test_a_gateway_hears_nothing_but_a_request_to_introduce_itself(deployed: Deployed, roof: str) -> None:
+    told = [
+        f"liandong/v1/{HOME}/pump/sump-1/telemetry",
+        f"liandong/v1/{AWAY}/pump/sump-1/telemetry",
+        f"liandong/v1/{HOME}/pump/sump-1/alarm",
+        f"spBv1.0/{AWAY}/NCMD/roof",
+        f"spBv1.0/{HOME}/NCMD/roof",
+    ]
+    with deployed.hearing(roof, "#") as all_heard, deployed.hearing(roof, "spBv1.0/+/NCMD/+") as asked:
+        for topic in told:
+            deployed.tell("liandong", topic)
+        # On the same connection nothing that was told before it can still come.
+        assert last_of(asked, told[-1]) == told[-1:]
+        assert set(all_heard) <= {told[-1]}
+
+
+def test_the_service_tells_alarms_and_nobody_else_does(deployed: Deployed) -> None:
+    topic = f"liandong/v1/{HOME}/pump/sump-1/alarm"
+    with deployed.hearing("liandong", "liandong/v1/#") as heard:
+        deployed.tell("simulator", topic)
+        deployed.tell("liandong", topic)
+        assert last_of(heard, topic) == [topic]
+
+
+def test_the_service_may_send_a_quarantined_message_again(deployed: Deployed) -> None:
+    topic = f"liandong/v1/{HOME}/pump/sump-1/telemetry"
+    with deployed.hearing("liandong", "liandong/v1/#") as heard:
+        with Republisher(read_broker_url(deployed.url("liandong"))) as republisher:
+            assert republisher.send(topic, b"{}")
+        assert last_of(heard, topic) == [topic]
+
+
+def test_a_revoked_gateway_is_put_out_and_cannot_come_back(deployed: Deployed) -> None:
+    account = deployed.add_gateway(HOME, "cellar")
+    with deployed.client(account) as client:
+        ended = threading.Event()
+        client.on_disconnect = lambda *_: ended.set()
+        assert gateways.revoke(deployed.settings, site=HOME, name="cellar").told == "the broker was told"
+        assert ended.wait(20), "the broker keeps the connection of a revoked account"
+    assert not deployed.may_sign_in(account)
+    assert [row.revoked_ms for row in gateways.listed(deployed.settings, is_with_revoked=True) if row.name == "cellar"]
+
+
+def test_a_renewed_gateway_signs_in_with_the_new_password_only(deployed: Deployed) -> None:
+    account = deployed.add_gateway(HOME, "attic")
+    password = gateways.draw_password()
+    gateways.renew(deployed.settings, site=HOME, name="attic", password=password)
+    wait_until(
+        lambda: deployed.may_sign_in(account, password=password), within_s=20, what="the broker knows the new password"
     )
-    data = directory / "data"
-    data.mkdir()
-    port = free_port()
-    text = (DEPLOY / "mosquitto" / "mosquitto.conf").read_text(encoding="utf-8")
-    text = text.replace("/mosquitto/data", str(data)).replace("/run/secrets", str(secrets))
-    text = text.replace("/mosquitto/config/acl", str(DEPLOY / "mosquitto" / "acl"))
-    text = text.replace("listener 1883", f"listener {port} 127.0.0.1")
-    if os.geteuid() == 0:
-        text += "\nuser root\n"
-    configuration = directory / "mosquitto.conf"
-    configuration.write_text(text, encoding="utf-8")
-    child = Child([mosquitto, "-c", configuration], log=directory / "log")
-    try:
-        child.wait_until_serving(lambda: answers(port))
-        passwords = {
-            "liandong": (secrets / "mqtt_password").read_text(encoding="utf-8"),
-            "simulator": (secrets / "simulator_password").read_text(encoding="utf-8"),
-            GATEWAY: GATEWAY_PASSWORD,
-        }
-        yield Deployed(port, passwords)
-    finally:
-        child.stop()
+    assert not deployed.may_sign_in(account)
 
 
-@pytest.fixture
-def heard(deployed: Deployed) -> Iterator[list[str]]:
-    """Topics that the service's account hears."""
-    client = deployed.connect("liandong", deployed.passwords["liandong"])
-    assert client is not None
-    topics: list[str] = []
-    subscribed = threading.Event()
-    client.on_message = lambda _client, _data, message: topics.append(message.topic)
-    client.on_subscribe = lambda *_: subscribed.set()
-    client.subscribe("liandong/v1/#", qos=1)
-    assert subscribed.wait(10)
-    yield topics
-    client.disconnect()
-    client.loop_stop()
+def open_door(url: str) -> MqttDoor:
+    door = MqttDoor(read_broker_url(url), client_id="worker-1", clock=lambda: NOW_MS)
+    door.open(timeout_s=20)
+    return door
 
 
-@pytest.mark.parametrize("name", ["liandong", "simulator", GATEWAY])
-def test_an_account_signs_in_with_its_password_and_no_other(deployed: Deployed, name: str) -> None:
-    client = deployed.connect(name, deployed.passwords[name])
-    assert client is not None
-    client.disconnect()
-    client.loop_stop()
-    assert deployed.connect(name, "wrong") is None
+def test_our_door_trusts_the_authority_of_the_settings_and_no_other(deployed: Deployed, tmp_path: Path) -> None:
+    authority.prepare_authority(tmp_path, now_ms=NOW_MS)
+    with pytest.raises(BrokerUnreachable, match="certificate verify failed"):
+        open_door(deployed.url("liandong", ca_file=tmp_path / authority.CA_CERTIFICATE))
+    without_ca = deployed.url("liandong").partition("?")[0]
+    with pytest.raises(BrokerUnreachable, match="certificate verify failed"):
+        open_door(without_ca)
+    with pytest.raises(BrokerUnreachable, match="CA file"):
+        open_door(deployed.url("liandong", ca_file=tmp_path / "missing.crt"))
 
 
-def tell(deployed: Deployed, name: str, topic: str) -> None:
-    """Publishes on a connection of its own: Mosquitto ends the connection of who writes where it may not."""
-    client = deployed.connect(name, deployed.passwords[name])
-    assert client is not None
-    with suppress(RuntimeError):
-        client.publish(topic, b"[]", qos=1).wait_for_publish(2)
-    client.disconnect()
-    client.loop_stop()
+def test_our_door_takes_and_acknowledges_over_tls(deployed: Deployed, roof: str) -> None:
+    topics = [f"liandong/v1/{HOME}/pump/sump-{number}/telemetry" for number in range(200)]
+    door = open_door(deployed.url("liandong"))
+    with deployed.client(roof) as client:
+        for topic in topics:
+            client.publish(topic, b"{}", qos=1)
+        taken: list[str] = []
+
+        def all_taken() -> bool:
+            messages = door.take(most=64, wait_s=0.1, linger_s=0.01, quiet_s=0.001)
+            door.acknowledge(messages)
+            taken.extend(message.topic for message in messages)
+            return len(taken) >= len(topics)
+
+        wait_until(all_taken, within_s=20, what="the door has taken all")
+    door.close()
+    again = open_door(deployed.url("liandong"))
+    assert again.take(most=10, wait_s=0.5, linger_s=0.01, quiet_s=0.001) == []
+    again.close()
+    assert sorted(taken) == sorted(topics)
 
 
-def test_a_gateway_writes_to_its_own_site_and_to_no_other(deployed: Deployed, heard: list[str]) -> None:
-    for site in ("their-home", GATEWAY):
-        tell(deployed, GATEWAY, f"liandong/v1/{site}/pump/sump-1/telemetry")
-    wait_until(lambda: heard, within_s=10, what="the service hears the gateway")
-    assert heard == [f"liandong/v1/{GATEWAY}/pump/sump-1/telemetry"]
+def test_a_packet_beyond_the_limit_is_not_acknowledged(deployed: Deployed, roof: str) -> None:
+    topic = f"liandong/v1/{HOME}/pump/sump-1/telemetry"
+    with deployed.hearing("liandong", "liandong/v1/#") as heard:
+        with deployed.client(roof) as client:
+            ended = threading.Event()
+            client.on_disconnect = lambda *_: ended.set()
+            sent = client.publish(topic, bytes(MAX_PACKET_BYTES + 1), qos=1)
+            assert ended.wait(20), "the broker keeps the connection of who sends too much"
+            assert not sent.is_published()
+        assert heard == []
+        deployed.tell(roof, topic, bytes(MAX_PACKET_BYTES // 2))
+        assert last_of(heard, topic) == [topic]
 
 
-def test_the_service_tells_alarms_and_writes_nothing_else(deployed: Deployed, heard: list[str]) -> None:
-    for channel in ("telemetry", "alarm"):
-        tell(deployed, "liandong", f"liandong/v1/{GATEWAY}/pump/sump-1/{channel}")
-    wait_until(lambda: heard, within_s=10, what="the alarm topic is heard")
-    assert heard == [f"liandong/v1/{GATEWAY}/pump/sump-1/alarm"]
+def test_a_new_certificate_is_taken_up_without_a_restart(deployed: Deployed) -> None:
+    def shown() -> str:
+        certificate = ssl.get_server_certificate(("127.0.0.1", deployed.port))
+        return authority.read_certificate_der(ssl.PEM_cert_to_DER_cert(certificate)).fingerprint
+
+    before = shown()
+    lines = gateways.prepare_broker(
+        deployed.settings, hosts=["mosquitto"], days=90, accounts_file=None, is_renewing=True
+    )
+    assert lines[-1] == "the broker was told"
+    wait_until(lambda: shown() != before, within_s=20, what="the broker shows the new certificate")
+    assert deployed.may_sign_in("liandong")
+
+
+def test_the_program_runs_on_mqtts_with_the_ca_file_of_its_settings(
+    deployed: Deployed, roof: str, liandong_process: StartLiandong
+) -> None:
+    url = deployed.url("liandong").partition("?")[0]
+    running = liandong_process("up", settings={"MQTT_URL": url, "MQTT_CA_FILE": str(deployed.ca_file)})
+    payload = b'{"ts": 1795436100000, "code": "high_float", "on": true}'
+    deployed.tell(roof, f"liandong/v1/{HOME}/pump/sump-1/event", payload)
+
+    def accepted() -> bool:
+        return 'liandong_messages_total{outcome="accepted"} 1.0' in httpx.get(f"{running.http_url}/metrics").text
+
+    wait_until(accepted, within_s=20, what="the message is accepted")
+    assert deployed.passwords["liandong"] not in running.stderr_text()

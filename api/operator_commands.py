@@ -1,0 +1,114 @@
+"""Commands for whoever runs an installation: the broker's door, its gateways."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from api.commands import gateways
+from api.commands.options import DataDir, told_settings
+from ingest.authority import SERVER_DAYS
+
+gateways_app = typer.Typer(help="Gateways and their accounts at the broker.", no_args_is_help=True)
+broker_app = typer.Typer(help="What a broker with TLS and accounts needs.", no_args_is_help=True)
+
+SiteArgument = Annotated[str, typer.Argument(help="The site the gateway speaks for.")]
+NameArgument = Annotated[str, typer.Argument(help="The gateway's name within its site.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input instead of drawing one.")
+]
+
+
+def _password(*, is_given: bool) -> str:
+    return sys.stdin.readline().rstrip("\r\n") if is_given else gateways.draw_password()
+
+
+def _tell(changed: gateways.Changed, *, password: str | None, done: str) -> None:
+    """The password once, on standard output alone; what else there is to say goes to standard error."""
+    typer.echo(f"account: {changed.account}")
+    if password is not None:
+        typer.echo(f"password: {password}")
+    typer.echo(f"{done}; {changed.told}", err=True)
+
+
+@gateways_app.command("add")
+def gateways_add_command(
+    site: SiteArgument,
+    name: NameArgument,
+    password_stdin: PasswordStdin = False,
+    topic: Annotated[
+        list[str] | None, typer.Option(help="A topic filter it may write beside its site's, for mapping rules.")
+    ] = None,
+    new_site: Annotated[bool, typer.Option("--new-site", help="Register the site if it is not known yet.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Adds a gateway's account and prints its password, this once."""
+    password = _password(is_given=password_stdin)
+    settings = told_settings(data_dir=data_dir)
+    changed = gateways.add(
+        settings, site=site, name=name, password=password, more_topics=tuple(topic or ()), is_new_site=new_site
+    )
+    _tell(changed, password=None if password_stdin else password, done="added")
+
+
+@gateways_app.command("renew")
+def gateways_renew_command(
+    site: SiteArgument, name: NameArgument, password_stdin: PasswordStdin = False, data_dir: DataDir = None
+) -> None:
+    """Gives a gateway another password; the one it had ends at once."""
+    password = _password(is_given=password_stdin)
+    changed = gateways.renew(told_settings(data_dir=data_dir), site=site, name=name, password=password)
+    _tell(changed, password=None if password_stdin else password, done="renewed")
+
+
+@gateways_app.command("revoke")
+def gateways_revoke_command(site: SiteArgument, name: NameArgument, data_dir: DataDir = None) -> None:
+    """Takes a gateway's account away; the broker ends its connection."""
+    _tell(gateways.revoke(told_settings(data_dir=data_dir), site=site, name=name), password=None, done="revoked")
+
+
+@gateways_app.command("list")
+def gateways_list_command(
+    show_revoked: Annotated[bool, typer.Option("--revoked", help="Those that were revoked, too.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Lists gateways with their accounts; passwords are kept nowhere."""
+    table = Table("site", "gateway", "account", "since", "revoked", "topics beside its site's")
+    for row in gateways.listed(told_settings(data_dir=data_dir), is_with_revoked=show_revoked):
+        revoked = "" if row.revoked_ms is None else _day(row.revoked_ms)
+        table.add_row(row.site, row.name, row.account, _day(row.since_ms), revoked, " ".join(row.more_topics))
+    Console().print(table)
+
+
+@gateways_app.command("write")
+def gateways_write_command(data_dir: DataDir = None) -> None:
+    """Writes the broker's files again from the register, as after a restore."""
+    typer.echo(gateways.write(told_settings(data_dir=data_dir)))
+
+
+@broker_app.command("prepare")
+def broker_prepare_command(
+    host: Annotated[list[str], typer.Option(help="A name or address that gateways know the broker by; repeat it.")],
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How long the certificate is good.")] = SERVER_DAYS,
+    accounts_file: Annotated[
+        Path | None, typer.Option(help="Lines of Mosquitto's password file for accounts that are no gateway's.")
+    ] = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="A new certificate even if the old one is still good.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Makes authority, certificate, password file and topic list, as far as they are missing or about to end."""
+    settings = told_settings(data_dir=data_dir)
+    for line in gateways.prepare_broker(
+        settings, hosts=host, days=days, accounts_file=accounts_file, is_renewing=renew
+    ):
+        typer.echo(line)
+
+
+def _day(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
