@@ -1,5 +1,6 @@
 """The web application, put together from the resources of its process."""
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -11,10 +12,10 @@ from starlette.middleware import Middleware
 
 from api import pages, problems
 from api.activity_feed import ActivityFeed
-from api.edge import BodyLimit, HeadersOfEveryAnswer, LastCatch, LoopbackNamesOnly, Measured
+from api.edge import BodyLimit, HeadersOfEveryAnswer, LastCatch, LoopbackNamesOnly, Measured, Named
+from api.metrics import ScrapedFacts, new_duration_histogram
 from api.resources import Resources
 from api.routes import activity, alarms, data_quality, operations, register, tickets, token
-from api.routes.operations import ScrapedFacts, new_duration_histogram
 from api.routes.shapes import ProblemShape
 from api.security import SignInDesk
 
@@ -37,7 +38,7 @@ def create_app(resources: Resources) -> FastAPI:
     """The application with all its routes; nothing is opened here but what a closed `resources` closes."""
     feed = ActivityFeed(resources.database)
     metrics = CollectorRegistry()
-    metrics.register(ScrapedFacts(resources.database, feed))
+    metrics.register(ScrapedFacts(resources, feed))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,6 +46,7 @@ def create_app(resources: Resources) -> FastAPI:
         feed.close()
 
     middleware = [
+        Middleware(Named, draw_id=lambda: secrets.token_hex(8)),
         Middleware(HeadersOfEveryAnswer),
         Middleware(Measured, duration=new_duration_histogram(metrics)),
         Middleware(LastCatch),

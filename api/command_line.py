@@ -18,8 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.errors import AlertsError
 from api.commands import administration, bench, bench_service, demo, gateways, quarantine, score
 from api.commands.options import DataDir, told_settings
+from api.logs import configure_logs, configure_logs_of
 from api.operator_commands import broker_app, gateways_app
-from api.processes import StartRefused, configure_logs, run_ingest, run_serve, run_up
+from api.processes import StartRefused, run_ingest, run_serve, run_up
 from ingest.authority import CertificateUnreadable
 from ingest.broker import BrokerRefused
 from ingest.mqtt import BrokerUnreachable
@@ -92,7 +93,7 @@ def main() -> None:
 @app.callback()
 def _before_any_command() -> None:
     """Logs go to standard error; commands that end by themselves tell only what is amiss."""
-    configure_logs(logging.WARNING)
+    configure_logs(level=logging.WARNING)
 
 
 def _fail(line: str) -> None:
@@ -121,8 +122,8 @@ def demo_command(
     data_dir: DataDir = None,
 ) -> None:
     """Shows everything at work on simulated equipment, with demo accounts, on this machine only."""
-    configure_logs()
     settings = told_settings(data_dir=data_dir, http_port=http_port, mqtt_port=mqtt_port)
+    configure_logs_of(settings)
     demo.run_demo(settings, scenario=scenario, speed=speed)
 
 
@@ -131,22 +132,25 @@ def up_command(
     http_host: HttpHost = None, http_port: HttpPort = None, mqtt_port: MqttPort = None, data_dir: DataDir = None
 ) -> None:
     """Runs broker, ingest and web server in one process; prints `ready …` when it serves."""
-    configure_logs()
-    run_up(told_settings(data_dir=data_dir, http_host=http_host, http_port=http_port, mqtt_port=mqtt_port))
+    settings = told_settings(data_dir=data_dir, http_host=http_host, http_port=http_port, mqtt_port=mqtt_port)
+    configure_logs_of(settings)
+    run_up(settings)
 
 
 @app.command("ingest")
 def ingest_command(data_dir: DataDir = None) -> None:
     """Runs the ingest worker alone."""
-    configure_logs()
-    run_ingest(told_settings(data_dir=data_dir))
+    settings = told_settings(data_dir=data_dir)
+    configure_logs_of(settings)
+    run_ingest(settings)
 
 
 @app.command("serve")
 def serve_command(http_host: HttpHost = None, http_port: HttpPort = None, data_dir: DataDir = None) -> None:
     """Runs the web server alone."""
-    configure_logs()
-    run_serve(told_settings(data_dir=data_dir, http_host=http_host, http_port=http_port))
+    settings = told_settings(data_dir=data_dir, http_host=http_host, http_port=http_port)
+    configure_logs_of(settings)
+    run_serve(settings)
 
 
 @app.command("simulate")

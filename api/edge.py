@@ -3,8 +3,9 @@
 Plain ASGI, because an answer here may be a stream that never ends.
 """
 
+import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
 
 import structlog
@@ -21,6 +22,9 @@ from api.settings import LOOPBACK_HOSTS
 
 MAX_BODY_BYTES = 256 * 1024
 HSTS_S = 365 * 24 * 3600
+REQUEST_ID_HEADER = "X-Request-ID"
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -46,6 +50,47 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 log = structlog.get_logger(__name__)
+
+
+class Named:
+    """Gives each request an id that stands in every log line about it and in its answer, and logs how it ended.
+
+    A proxy may have drawn the id. What only looks on is logged at DEBUG; neither query nor body ever is.
+    """
+
+    def __init__(self, app: ASGIApp, *, draw_id: Callable[[], str]) -> None:
+        self._app = app
+        self._draw_id = draw_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else self._draw_id()
+        started_s = perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                looks_on = scope["method"] in ("GET", "HEAD") and status < 400
+                tell = log.debug if looks_on else log.info
+                tell(
+                    "request",
+                    method=scope["method"] if scope["method"] in KNOWN_METHODS else "other",
+                    route=route_template(scope),
+                    status=int(status),
+                    duration_s=round(perf_counter() - started_s, 4),
+                )
 
 
 class HeadersOfEveryAnswer:

@@ -3,7 +3,6 @@
 Everything that is opened here is closed here, in the reverse order, also when a later part refuses to start.
 """
 
-import logging
 import os
 import secrets
 import signal
@@ -17,11 +16,13 @@ from dataclasses import fields
 
 import structlog
 import uvicorn
+from prometheus_client import REGISTRY, start_http_server
 
 from alerts.limits import Limits
 from alerts.watch import Watch
 from api.app import create_app
 from api.clock import now_ms
+from api.metrics import BuildInfo
 from api.resources import DemoAccount, Resources
 from api.settings import Settings
 from ingest.alarm_topics import AlarmTopics
@@ -44,23 +45,6 @@ log = structlog.get_logger(__name__)
 
 class StartRefused(Exception):
     """A process cannot start; the message is one line that says what to do."""
-
-
-def configure_logs(level: int = logging.INFO) -> None:
-    """Structured lines on standard error: for eyes on a terminal, as JSON otherwise."""
-    is_terminal = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def prepare_data_dir(settings: Settings) -> None:
@@ -276,6 +260,28 @@ def run_up(
         serve_http(resources, listening, told=lambda url: say_ready(f"{url} {mqtt_display}"))
 
 
+@contextmanager
+def told_measures(settings: Settings) -> Iterator[None]:
+    """The measures of a process that has no web server, on a port of their own if the settings name one."""
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(settings.metrics_port, settings.metrics_host)
+    except OSError as error:
+        where = f"{settings.metrics_host}:{settings.metrics_port}"
+        raise StartRefused(f"metrics port {where} cannot be used: {error.strerror}") from error
+    build = BuildInfo(settings)
+    REGISTRY.register(build)
+    try:
+        yield
+    finally:
+        REGISTRY.unregister(build)
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def run_ingest(settings: Settings) -> None:
     """The ingest worker as a process of its own, until a signal ends it."""
     prepare_data_dir(settings)
@@ -288,6 +294,7 @@ def run_ingest(settings: Settings) -> None:
         store = stack.enter_context(opened_store(settings))
         broker_url = stack.enter_context(running_broker(settings))
         worker = stack.enter_context(running_ingest(settings, database, store, broker_url=broker_url, limits=limits))
+        stack.enter_context(told_measures(settings))
         say_ready(read_broker_url(broker_url).display)
         while not ending.wait(0.5):
             if not worker.is_alive:

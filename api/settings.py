@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +12,8 @@ from sqlalchemy.engine import URL
 from registry.database import resolve_url
 
 Language = Literal["zh", "en"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "text"]
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -34,6 +36,12 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
     language: Language = "zh"
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "auto"
+    """`auto` is text on a terminal and JSON elsewhere."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where `liandong ingest` tells its measures; the web server tells its own at /metrics."""
     limits_file: Path | None = None
     """A TOML file with values for `alerts.limits.Limits` that replace the defaults."""
     register_unknown_sites: bool | None = None
@@ -71,6 +79,13 @@ class Settings(BaseSettings):
         if self.mqtt_ca_file is None or not self.mqtt_url.startswith("mqtts:") or "?" in self.mqtt_url:
             return self.mqtt_url
         return f"{self.mqtt_url}?ca={quote(str(self.mqtt_ca_file.expanduser()))}"
+
+    def secrets(self) -> list[str]:
+        """What must stand in no log line."""
+        password = self.resolved_database_url.password
+        broker = urlsplit(self.mqtt_url).password or ""
+        found = [self.influx_token.get_secret_value(), str(password or ""), broker, unquote(broker)]
+        return [secret for secret in found if secret]
 
     @property
     def resolved_broker_dir(self) -> Path:

@@ -103,7 +103,7 @@ class _ReadingAhead(paho.Client):
 class MqttDoor:
     """One connection to the broker for one ingest worker; `client_id` names its persistent session.
 
-    Belongs to one thread; only `is_connected` may be asked from others.
+    Belongs to one thread; only `is_connected` and `waiting_count` may be asked from others.
     """
 
     def __init__(
@@ -164,6 +164,11 @@ class MqttDoor:
                 break
         taken, self._received = self._received[:most], self._received[most:]
         return taken
+
+    @property
+    def waiting_count(self) -> int:
+        """Messages that are here and were not taken yet."""
+        return len(self._received)
 
     def keep_alive(self) -> None:
         """Answers the broker while the worker is busy with waiting, so that it does not give the connection up."""

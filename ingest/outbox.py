@@ -126,3 +126,20 @@ def holds(session: Session, batch_id: str) -> bool:
 
 def size_bytes(session: Session) -> int:
     return int(session.scalar(select(func.coalesce(func.sum(func.length(OutboxBatch.payload)), 0))) or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much is on its way, and since when: `oldest_ms` is None when nothing is."""
+
+    batches: int
+    size_bytes: int
+    oldest_ms: int | None
+
+
+def backlog(session: Session) -> Backlog:
+    size = func.coalesce(func.sum(func.length(OutboxBatch.payload)), 0)
+    batches, size_bytes, oldest_ms = session.execute(
+        select(func.count(OutboxBatch.id), size, func.min(OutboxBatch.created_ms))
+    ).one()
+    return Backlog(int(batches), int(size_bytes), oldest_ms)

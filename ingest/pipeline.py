@@ -39,9 +39,15 @@ HISTORY_ROWS = 1_100
 
 log = structlog.get_logger(__name__)
 
-messages_total = Counter("liandong_messages", "Messages by what became of them", ["outcome"])
+messages_total = Counter("liandong_ingest_messages", "Messages this process took, by what became of them", ["outcome"])
 failures_total = Counter("liandong_ingest_failures", "Defects met while taking messages", ["where"])
 batch_seconds = Histogram("liandong_batch_seconds", "Time from taking a batch to its acknowledgement")
+judgement_seconds = Histogram("liandong_judgement_seconds", "Time rules and detectors took to judge a batch")
+lag_seconds = Histogram(
+    "liandong_reading_lag_seconds",
+    "How old the newest reading of a batch was when it came",
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 14_400, 86_400),
+)
 batch_size = Histogram("liandong_batch_messages", "Messages in a batch", buckets=(1, 3, 10, 30, 100, 300, 1000))
 
 
@@ -204,12 +210,13 @@ class Pipeline:
 
     def _judge(self, batch: Batch) -> None:
         try:
-            signals = self._watch.observe(
-                batch.blocks,
-                [event for _, event in batch.events],
-                [status for _, status in batch.statuses],
-                received_ms=batch.received_ms,
-            )
+            with judgement_seconds.time():
+                signals = self._watch.observe(
+                    batch.blocks,
+                    [event for _, event in batch.events],
+                    [status for _, status in batch.statuses],
+                    received_ms=batch.received_ms,
+                )
         except Exception:
             # A rule that fails must not cost the readings; it is told loudly and counted.
             log.exception("a batch could not be judged", messages=batch.message_count)
@@ -259,6 +266,9 @@ class Pipeline:
         self._reader.committed(batch)
         if pending is not None:
             self._writer.hand_over(pending)
+        newest_ms = max((int(block.ts_ms[-1]) for block in batch.blocks), default=None)
+        if newest_ms is not None:
+            lag_seconds.observe(max(batch.received_ms - newest_ms, 0) / 1000)
         messages_total.labels("accepted").inc(accepted)
         messages_total.labels("duplicate").inc(batch.duplicate_count)
         messages_total.labels("quarantined").inc(quarantined)

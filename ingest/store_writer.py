@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import structlog
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest import ledger, outbox
@@ -30,6 +30,7 @@ RETRY_LAST_S = 30.0
 log = structlog.get_logger(__name__)
 
 write_seconds = Histogram("liandong_store_write_seconds", "Time of one write to the telemetry store")
+write_failures_total = Counter("liandong_store_write_failures", "Writes that the telemetry store did not take")
 backlog_gauge = Gauge("liandong_store_backlog", "1 while batches wait in the outbox for the telemetry store")
 
 
@@ -113,6 +114,7 @@ class StoreWriter:
                     # A defect; the thread goes on, for nobody else would take what comes after.
                     log.exception(said)
                 backlog_gauge.set(1)
+                write_failures_total.inc()
                 with self._lock:
                     self._has_backlog, self._writing = True, ()
                     self._handed.clear()

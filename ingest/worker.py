@@ -22,6 +22,7 @@ TELL_MS = 200
 log = structlog.get_logger(__name__)
 
 connected_gauge = Gauge("liandong_broker_connected", "1 while connected to the broker")
+queue_gauge = Gauge("liandong_ingest_queue_messages", "Messages that came from the broker and are not taken yet")
 
 
 class IngestWorker:
@@ -46,6 +47,7 @@ class IngestWorker:
         self.taken_count = 0
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
         connected_gauge.set_function(lambda: float(door.is_connected))
+        queue_gauge.set_function(lambda: float(door.waiting_count))
 
     @property
     def is_connected(self) -> bool:

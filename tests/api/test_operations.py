@@ -59,7 +59,7 @@ def test_measures_tell_ledger_alarms_and_times(world: World) -> None:
         'liandong_open_alarms{severity="minor"}': 0,
         "liandong_activity_streams": 0,
         "liandong_database_up": 1,
-        'liandong_http_request_seconds_count{method="GET",route="/api/v1/units/{unit}",status="200"}': 1,
+        'liandong_http_request_duration_seconds_count{method="GET",route="/api/v1/units/{unit}",status="200"}': 1,
     }
     assert {name: metric(answer.text, name) for name in expected} == expected
 

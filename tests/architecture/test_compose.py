@@ -147,3 +147,10 @@ def test_the_image_holds_every_package() -> None:
     for package in ("alerts", "api", "governance", "ingest", "models", "registry", "simulators"):
         assert f"COPY {package} {package}\n" in dockerfile
         assert f"!{package}\n" in (ROOT / ".dockerignore").read_text(encoding="utf-8")
+
+
+def test_whatever_keeps_running_has_a_health_check() -> None:
+    for name, service in COMPOSE["services"].items():
+        # Simulated equipment is watched by nobody; what ends by itself is waited for instead.
+        if name not in ("migrate", "accounts", "simulate"):
+            assert service["healthcheck"]["test"], name
