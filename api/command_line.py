@@ -16,10 +16,11 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.errors import AlertsError
+from api.backup_manifest import BackupRefused
 from api.commands import administration, bench, bench_service, demo, gateways, quarantine, score
 from api.commands.options import DataDir, told_settings
 from api.logs import configure_logs, configure_logs_of
-from api.operator_commands import broker_app, gateways_app
+from api.operator_commands import backup_command, broker_app, gateways_app, restore_command
 from api.processes import StartRefused, run_ingest, run_serve, run_up
 from ingest.authority import CertificateUnreadable
 from ingest.broker import BrokerRefused
@@ -49,6 +50,8 @@ app.add_typer(units_app, name="units")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(gateways_app, name="gateways")
 app.add_typer(broker_app, name="broker")
+app.command("backup")(backup_command)
+app.command("restore")(restore_command)
 app.add_typer(bench_app, name="bench")
 
 KNOWN_FAILURES = (
@@ -64,6 +67,7 @@ KNOWN_FAILURES = (
     score.ScoreRefused,
     quarantine.NothingToDo,
     administration.Unsound,
+    BackupRefused,
     gateways.BrokerNotPrepared,
     CertificateUnreadable,
 )

@@ -1,4 +1,4 @@
-"""Commands for whoever runs an installation: the broker's door, its gateways."""
+"""Commands for whoever runs an installation: the broker's door, its gateways, backup and restore."""
 
 import sys
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.commands import gateways
+from api.commands import backup, gateways
 from api.commands.options import DataDir, told_settings
 from ingest.authority import SERVER_DAYS
 
@@ -108,6 +108,37 @@ def broker_prepare_command(
         settings, hosts=host, days=days, accounts_file=accounts_file, is_renewing=renew
     ):
         typer.echo(line)
+
+
+def backup_command(
+    directory: Annotated[Path, typer.Argument(help="A new or empty directory for the backup.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Backs up the embedded default, also while `liandong up` runs on it; the copy is of one moment."""
+    made = backup.backup(told_settings(data_dir=data_dir), directory)
+    size = sum(file.size_bytes for file in made.files)
+    counts = made.counts
+    typer.echo(f"backup of {made.made_at}: {size:,} bytes in {len(made.files)} files")
+    typer.echo(
+        f"{made.activity.last_id:,} activity rows, {counts.values_accepted:,} values, "
+        f"{counts.values_pending:,} of them on their way to the store"
+    )
+
+
+def restore_command(
+    directory: Annotated[Path, typer.Argument(help="A backup that `liandong backup` made.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where data is; what is there is kept aside, not removed.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Proves a backup and puts it in place: hashes, activity log, ledger, telemetry."""
+    restored = backup.restore(told_settings(data_dir=data_dir), directory, is_forced=force)
+    typer.echo(f"restored the backup of {restored.manifest.made_at}; the activity log and the ledger are proved")
+    if restored.set_aside is not None:
+        typer.echo(f"what was there before is in {restored.set_aside}")
+    if any("/broker/" in file.path for file in restored.manifest.files):
+        typer.echo("if a broker of its own reads accounts from here: run `liandong gateways write`")
 
 
 def _day(at_ms: int) -> str:

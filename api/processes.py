@@ -21,6 +21,7 @@ from prometheus_client import REGISTRY, start_http_server
 from alerts.limits import Limits
 from alerts.watch import Watch
 from api.app import create_app
+from api.backup_desk import BackupDesk
 from api.clock import now_ms
 from api.metrics import BuildInfo
 from api.resources import DemoAccount, Resources
@@ -31,6 +32,7 @@ from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
 from ingest.stores.contract import TelemetryStore
+from ingest.stores.duckdb import DuckDBStore
 from ingest.stores.opening import open_store
 from ingest.worker import IngestWorker
 from models.detectors.bank import DetectorBank
@@ -151,10 +153,17 @@ def running_ingest(
     worker = IngestWorker(
         door=door, pipeline=pipeline, writer=writer, alarm_topics=topics, clock=now_ms, stopping=stopping
     )
+    desk = None
+    if database.is_sqlite and isinstance(store, DuckDBStore):
+        desk = BackupDesk(settings=settings, database=database, store=store, held_still=writer.held_still, clock=now_ms)
     try:
         worker.start()
+        if desk is not None:
+            desk.start()
         yield worker
     finally:
+        if desk is not None:
+            desk.stop()
         worker.stop()
 
 

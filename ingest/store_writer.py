@@ -7,6 +7,7 @@ they are read back from the outbox later. Either way a batch leaves the outbox o
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import structlog
@@ -51,6 +52,8 @@ class StoreWriter:
         self._wake = threading.Event()
         self._idle = threading.Condition(self._lock)
         self._stopping = threading.Event()
+        # Held while batches change from the outbox into the store.
+        self._changing_hands = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
@@ -94,6 +97,12 @@ class StoreWriter:
                 timeout=timeout_s,
             )
 
+    @contextmanager
+    def held_still(self) -> Iterator[None]:
+        """While this lasts, what is counted as stored is in the store, and all else that was accepted in the outbox."""
+        with self._changing_hands:
+            yield
+
     def _run(self) -> None:
         retry_s = RETRY_FIRST_S
         while not self._stopping.is_set():
@@ -103,7 +112,8 @@ class StoreWriter:
                 self._wake.clear()
                 continue
             try:
-                self._write(batches)
+                with self._changing_hands:
+                    self._write(batches)
                 retry_s = RETRY_FIRST_S
                 self._wait(GATHER_S)
             except Exception as error:

@@ -4,7 +4,8 @@ All instants are stored as epoch milliseconds, so that both engines keep them ex
 """
 
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from registry.errors import DatabaseUnavailable
 MIGRATIONS = Path(__file__).parent / "migrations"
 DRIVERS = ("sqlite", "postgresql+psycopg")
 SQLITE_BUSY_TIMEOUT_MS = 15_000
+COPIED_PAGES = 2_000
 MIGRATION_LOCK = 4_107_271_865
 """Any number will do, as long as nothing else in the database locks it."""
 
@@ -103,6 +105,38 @@ class Database:
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
+    @contextmanager
+    def copying(self, path: Path) -> Iterator[Callable[[Callable[[float], None]], None]]:
+        """Holds one moment of a SQLite database; what is given writes that moment to a new file.
+
+        It tells the share that is done, 0 to 1. Whoever writes meanwhile neither waits nor is in the copy. Raises
+        DatabaseUnavailable.
+        """
+        source = sqlite3.connect(str(self.url.database), isolation_level=None, check_same_thread=False)
+        try:
+            source.execute("BEGIN")
+            # The moment is that of the first look; as long as it is held, the copy need not begin again at each change.
+            source.execute("SELECT count(*) FROM alembic_version").fetchone()
+
+            def copy(tell: Callable[[float], None]) -> None:
+                target = sqlite3.connect(path, isolation_level=None)
+                try:
+                    source.backup(
+                        target,
+                        pages=COPIED_PAGES,
+                        progress=lambda _status, left, pages: tell(1 - left / pages if pages else 1.0),
+                    )
+                    # One file, without the log that a running database has beside it.
+                    target.execute("PRAGMA journal_mode=DELETE")
+                finally:
+                    target.close()
+
+            yield copy
+        except sqlite3.Error as error:
+            raise DatabaseUnavailable(self.display_url, str(error)) from error
+        finally:
+            source.close()
+
     def migrate(self) -> list[str]:
         """Brings the tables to the newest revision; returns the revisions that were applied."""
         config = _alembic_config()
@@ -134,6 +168,11 @@ class Database:
                 return _current_revision(connection) == head
         except SQLAlchemyError as error:
             raise DatabaseUnavailable(self.display_url, _first_line(error)) from error
+
+    def revision(self) -> str | None:
+        """Of the tables; None when there are none."""
+        with self.engine.connect() as connection:
+            return _current_revision(connection)
 
     @property
     def display_url(self) -> str:

@@ -10,8 +10,8 @@ cheaper to know: it is later than the newest of its series. Only values that are
 batch that comes again add nothing, so that nothing need be remembered of batches.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
@@ -313,6 +313,34 @@ class DuckDBStore:
         with self._reader() as cursor:
             return _count(cursor, "reading")
 
+    @contextmanager
+    def copying(self, path: Path) -> Iterator[Callable[[], int]]:
+        """Holds one moment of the store; what is given writes that moment to a new file, and returns how many values.
+
+        Whatever is written meanwhile is not in the copy, and does not wait for it.
+        """
+        with self._reader() as cursor:
+            cursor.execute(f"ATTACH {_literal(str(path))} AS copy")
+            try:
+                cursor.begin()
+                # The moment is that of the first look.
+                _count(cursor, "series")
+
+                def copy() -> int:
+                    with self._told():
+                        name = cursor.execute("SELECT current_database()").fetchone()
+                        source = '"' + str(name[0] if name else "").replace('"', '""') + '"'
+                        values = _count(cursor, "reading")
+                        cursor.execute(f"COPY FROM DATABASE {source} TO copy")
+                        cursor.commit()
+                    return values
+
+                yield copy
+            finally:
+                with suppress(duckdb.Error):
+                    cursor.rollback()
+                cursor.execute("DETACH copy")
+
     def check(self) -> str:
         if self._root is None and not self._path.exists():
             return f"DuckDB {duckdb.__version__}, {self._path}, not there yet"
@@ -323,6 +351,10 @@ class DuckDBStore:
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - names of our own tables
     return int(row[0]) if row else 0
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _first_line(text: str) -> str:

@@ -9,11 +9,16 @@ from ingest.stores.duckdb import DuckDBStore
 DUCKDB_FILE = "telemetry.duckdb"
 
 
+def duckdb_path(url: str, *, data_dir: Path) -> Path:
+    """The file that `duckdb:` or `duckdb:PATH` means."""
+    path = url.removeprefix("duckdb:").removeprefix("//")
+    return Path(path) if path else data_dir / DUCKDB_FILE
+
+
 def open_store(url: str, *, token: str, data_dir: Path) -> TelemetryStore:
     """A store that is not prepared yet: `duckdb:`, `duckdb:PATH`, or `influxdb+http://host:8086/?org=…&bucket=…`."""
     if url.startswith("duckdb:"):
-        path = url.removeprefix("duckdb:").removeprefix("//")
-        return DuckDBStore(Path(path) if path else data_dir / DUCKDB_FILE)
+        return DuckDBStore(duckdb_path(url, data_dir=data_dir))
     if url.startswith(("influxdb+http://", "influxdb+https://")):
         # The client takes half a second to import; only those who use it wait for it.
         store: TelemetryStore = import_module("ingest.stores.influx").open_influx(url, token=token)
