@@ -19,6 +19,7 @@ from alerts.errors import AlertsError
 from api.backup_manifest import BackupRefused
 from api.commands import administration, bench, bench_service, demo, gateways, quarantine, score
 from api.commands.options import DataDir, told_settings
+from api.embedded_broker import reachable_url
 from api.logs import configure_logs, configure_logs_of
 from api.operator_commands import backup_command, broker_app, gateways_app, restore_command
 from api.processes import StartRefused, run_ingest, run_serve, run_up
@@ -216,7 +217,7 @@ def replay_command(
         kind=kind,
         unit=unit,
         speed=speed,
-        broker_url=broker or told_settings().broker_url.replace("embedded://", "mqtt://"),
+        broker_url=broker or reachable_url(told_settings()),
         ignore=tuple(name.strip() for name in ignore.split(",") if name.strip()),
     )
 

@@ -23,11 +23,11 @@ from alerts.watch import Watch
 from api.app import create_app
 from api.backup_desk import BackupDesk
 from api.clock import now_ms
+from api.embedded_broker import embedded_broker
 from api.metrics import BuildInfo
 from api.resources import DemoAccount, Resources
 from api.settings import Settings
 from ingest.alarm_topics import AlarmTopics
-from ingest.broker import EmbeddedBroker
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
@@ -38,8 +38,8 @@ from ingest.worker import IngestWorker
 from models.detectors.bank import DetectorBank
 from models.equipment import Kind
 from registry.database import Database
+from registry.gateway import list_gateways
 
-PORT_OF_EMBEDDED_BROKER = 1883
 GRACEFUL_S = 3
 
 log = structlog.get_logger(__name__)
@@ -102,18 +102,25 @@ def opened_store(settings: Settings) -> Iterator[TelemetryStore]:
 
 
 @contextmanager
-def running_broker(settings: Settings) -> Iterator[str]:
+def running_broker(settings: Settings, database: Database) -> Iterator[str]:
     """The broker's address; the embedded one runs as long as the context."""
     if not settings.has_embedded_broker:
         yield settings.broker_url
         return
-    host, _, port = settings.mqtt_url.removeprefix("embedded://").partition(":")
-    broker = EmbeddedBroker(host=host or "127.0.0.1", port=int(port or PORT_OF_EMBEDDED_BROKER))
+    broker = embedded_broker(settings, database)
     broker.start()
     try:
         yield broker.url
     finally:
         broker.stop()
+
+
+def speaks_for_known_sites_only(settings: Settings, database: Database) -> bool:
+    """Whether what is said for a site that nobody added is kept aside: the embedded broker cannot tell topics apart."""
+    if not settings.has_embedded_broker:
+        return False
+    with database.reading() as session:
+        return bool(list_gateways(session))
 
 
 @contextmanager
@@ -147,7 +154,8 @@ def running_ingest(
         clock=now_ms,
         draw_batch_id=lambda: secrets.token_hex(16),
         pause=pause,
-        registers_unknown_sites=settings.registers_unknown_sites,
+        registers_unknown_sites=settings.registers_unknown_sites
+        and not speaks_for_known_sites_only(settings, database),
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
     worker = IngestWorker(
@@ -252,7 +260,7 @@ def run_up(
         database = stack.enter_context(opened_database(settings))
         before_start(database)
         store = stack.enter_context(opened_store(settings))
-        broker_url = stack.enter_context(running_broker(settings))
+        broker_url = stack.enter_context(running_broker(settings, database))
         worker = stack.enter_context(running_ingest(settings, database, store, broker_url=broker_url, limits=limits))
         mqtt_display = read_broker_url(broker_url).display
         resources = Resources(
@@ -301,7 +309,7 @@ def run_ingest(settings: Settings) -> None:
             signal.signal(number, lambda _number, _frame: ending.set())
         database = stack.enter_context(opened_database(settings, migrates=False))
         store = stack.enter_context(opened_store(settings))
-        broker_url = stack.enter_context(running_broker(settings))
+        broker_url = stack.enter_context(running_broker(settings, database))
         worker = stack.enter_context(running_ingest(settings, database, store, broker_url=broker_url, limits=limits))
         stack.enter_context(told_measures(settings))
         say_ready(read_broker_url(broker_url).display)

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
 
     @property
     def has_embedded_broker(self) -> bool:
-        return self.mqtt_url.startswith("embedded:")
+        return self.mqtt_url.startswith(("embedded:", "embedded+tls:"))
 
     @property
     def is_loopback(self) -> bool:

@@ -6,9 +6,10 @@ one. Accounts of gateways have a dot in their names; an account without one was 
 
 import base64
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
@@ -17,6 +18,8 @@ from pathlib import Path
 from ingest.wire import PREFIX
 
 PASSWORDS, ACL, LOCK = "passwords", "acl", ".lock"
+EMBEDDED_ACCOUNTS = "embedded-accounts.json"
+"""Passwords for the embedded broker, by account: unlike Mosquitto it knows them only as they are typed."""
 ROUNDS = 5_000
 """Of PBKDF2: some 3 ms of the broker for each connection, so that a whole city that comes back is served in seconds."""
 SALT_BYTES = 12
@@ -102,6 +105,22 @@ def _lines_of_others(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     return [line for line in lines if ":" in line and "." not in line.partition(":")[0]]
+
+
+def read_embedded_accounts(directory: Path) -> dict[str, str]:
+    """Passwords by account. Raises ValueError for a file that cannot be read as such."""
+    try:
+        found = json.loads((directory / EMBEDDED_ACCOUNTS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{directory / EMBEDDED_ACCOUNTS} holds no accounts")
+    return {str(name): str(password) for name, password in found.items()}
+
+
+def write_embedded_accounts(directory: Path, accounts: Mapping[str, str]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    replace_file(directory / EMBEDDED_ACCOUNTS, json.dumps(accounts, indent=1).encode(), mode=0o600)
 
 
 @contextmanager

@@ -55,10 +55,10 @@ def ingest_as_json(
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="liandong-bench-")))
         settings = _settings(directory, store, broker)
-        broker_url = stack.enter_context(running_broker(settings))
+        database = stack.enter_context(opened_database(settings))
+        broker_url = stack.enter_context(running_broker(settings, database))
         bare_per_s = _bare_rate(broker_url, load)
         stack.callback(_forget_session, broker_url, settings.mqtt_client_id)
-        database = stack.enter_context(opened_database(settings))
         telemetry = stack.enter_context(opened_store(settings))
         with running_ingest(settings, database, telemetry, broker_url=broker_url, limits=Limits()) as worker:
             _publish_and_wait(broker_url, replace(load, messages=-(-2 * units // readings_per_message)), worker)

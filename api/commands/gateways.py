@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from api.clock import now_ms
+from api.embedded_broker import keep_embedded_password
 from api.processes import opened_database, prepare_data_dir
 from api.settings import Settings
 from ingest import authority
@@ -83,7 +84,7 @@ def add(
             activity.append(session, [entry], now_ms=now)
             return added
 
-    return _changed(settings, change)
+    return _changed(settings, change, password=password)
 
 
 def renew(settings: Settings, *, site: str, name: str, password: str) -> Changed:
@@ -97,7 +98,7 @@ def renew(settings: Settings, *, site: str, name: str, password: str) -> Changed
             activity.append(session, [entry], now_ms=now_ms())
             return renewed
 
-    return _changed(settings, change)
+    return _changed(settings, change, password=password)
 
 
 def revoke(settings: Settings, *, site: str, name: str) -> Changed:
@@ -111,7 +112,7 @@ def revoke(settings: Settings, *, site: str, name: str) -> Changed:
             activity.append(session, [entry], now_ms=now)
             return revoked
 
-    return _changed(settings, change)
+    return _changed(settings, change, password=None)
 
 
 def listed(settings: Settings, *, is_with_revoked: bool) -> list[Listed]:
@@ -172,12 +173,14 @@ def _service_lines(settings: Settings, accounts_file: Path | None) -> list[str]:
     return lines
 
 
-def _changed(settings: Settings, change: Callable[[Database], Gateway]) -> Changed:
+def _changed(settings: Settings, change: Callable[[Database], Gateway], *, password: str | None) -> Changed:
     prepare_data_dir(settings)
     with opened_database(settings, migrates=False) as database:
         changed = change(database)
         try:
             _write_files(settings, database)
+            if settings.has_embedded_broker:
+                keep_embedded_password(settings, changed.account, password)
         except OSError as error:
             raise BrokerNotPrepared(
                 f"{changed.account} is changed in the register, but the files of the broker could not be written "

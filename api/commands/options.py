@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from api.settings import Settings
+from ingest.broker import read_embedded_url
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything is kept. [LIANDONG_DATA_DIR]")]
 
@@ -30,4 +31,6 @@ def told_settings(
         return settings
     if not settings.has_embedded_broker:
         raise typer.BadParameter("--mqtt-port is for the embedded broker; LIANDONG_MQTT_URL names another")
-    return settings.model_copy(update={"mqtt_url": f"embedded://127.0.0.1:{mqtt_port}"})
+    address = read_embedded_url(settings.mqtt_url)
+    scheme = settings.mqtt_url.partition(":")[0]
+    return settings.model_copy(update={"mqtt_url": f"{scheme}://{address.host}:{mqtt_port}"})

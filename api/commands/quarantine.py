@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from api.clock import now_ms
+from api.embedded_broker import reachable_url
 from api.processes import opened_database
 from api.settings import Settings
 from ingest import quarantine
@@ -37,7 +38,7 @@ def replay(settings: Settings, *, reason: str | None) -> int:
     if reason is not None and reason not in set(Reason):
         raise NothingToDo(f"no reason is called {reason!r}; there are {', '.join(Reason)}")
     wanted = Reason(reason) if reason is not None else None
-    address = read_broker_url(settings.broker_url.replace("embedded://", "mqtt://"))
+    address = read_broker_url(reachable_url(settings))
     sent = after_id = 0
     with opened_database(settings, migrates=False) as database, Republisher(address) as republisher:
         while True:

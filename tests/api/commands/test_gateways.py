@@ -18,6 +18,8 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: str, stdin: str = "", monkeypatch: pytest.MonkeyPatch) -> int:
+    # The log would go on being written to the standard error of this test, in those that follow.
+    monkeypatch.setattr("api.command_line.configure_logs", lambda **_: None)
     monkeypatch.setattr(sys, "argv", ["liandong", *words])
     monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
     with pytest.raises(SystemExit) as ended:
@@ -29,6 +31,7 @@ def run(*words: str, stdin: str = "", monkeypatch: pytest.MonkeyPatch) -> int:
 def test_a_password_is_shown_once_and_kept_nowhere(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("LIANDONG_MQTT_URL", "mqtts://liandong:some-password@broker")
     assert run("gateways", "add", "my-home", "roof", "--new-site", monkeypatch=monkeypatch) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "account: my-home.roof"
