@@ -4,10 +4,17 @@ A *slot* is a unit's place in a detector's stacked arrays. All slots of a detect
 knows no units, no clock and no verdicts: it turns rows into scores, and tells what it could not judge.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from models.reading import Bools, Floats, Ints
+
+StateArrays = Mapping[str, npt.NDArray[Any]]
+"""A slot's whole state by name: plain arrays of numbers and truth values, no objects."""
 
 
 class DetectorError(Exception):
@@ -29,6 +36,14 @@ class NothingVaries(DetectorError):
     def __init__(self, channels: tuple[str, ...]) -> None:
         super().__init__(f"no channel varies in the fit rows: {', '.join(channels)}")
         self.channels = channels
+
+
+class StateMismatch(DetectorError):
+    """Arrays that are not the state of a slot of this detector: of another channel set, version or tuning."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not the state of such a detector: {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +96,29 @@ class Detector(Protocol):
     def release(self, slot: int) -> None:
         """Forgets the slot; its place may be fitted anew."""
 
+    def state_of(self, slot: int) -> dict[str, npt.NDArray[Any]]:
+        """A copy of all that the slot holds, learned and carried: what `load` takes."""
+
+    def load(self, slot: int, arrays: StateArrays) -> None:
+        """Puts what `state_of` gave, of this or another detector of as many channels, into the slot.
+
+        The slot then scores as the other one would have. Raises `StateMismatch`; the slot then keeps what it had.
+        """
+
     def state_bytes(self) -> int:
         """Memory of all state held, for the limits a process has to keep."""
+
+
+def check_state(arrays: StateArrays, expected: StateArrays) -> None:
+    """Raises `StateMismatch` unless names, shapes and kinds of number are those `expected`, and nothing is infinite."""
+    odd = sorted(set(arrays) ^ set(expected))
+    if odd:
+        raise StateMismatch(f"{odd[0]} is {'not known' if odd[0] in arrays else 'missing'}")
+    for name, example in expected.items():
+        array = np.asarray(arrays[name])
+        if array.shape != example.shape:
+            raise StateMismatch(f"{name} has the shape {array.shape} instead of {example.shape}")
+        if array.dtype.kind != example.dtype.kind:
+            raise StateMismatch(f"{name} holds {array.dtype} instead of {example.dtype}")
+        if array.dtype.kind == "f" and np.isinf(array).any():
+            raise StateMismatch(f"{name} is not finite")

@@ -16,10 +16,13 @@ A channel that is told in coarser steps than before brings an error into the res
 limits are widened by as much. While it is not told at all, the residuals it matters for are not judged.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from models.calibration import normal_equivalent
-from models.detectors.contract import FitFacts, Scores
+from models.detectors.contract import FitFacts, Scores, StateArrays
 from models.detectors.fitting import DEFAULT_TUNING, Tuning, fit_slot, next_quantum
 from models.detectors.slot_state import SlotState
 from models.reading import Bools, Floats, Ints
@@ -105,6 +108,12 @@ class LaggedPca:
 
     def release(self, slot: int) -> None:
         self._state.is_used[slot] = False
+
+    def state_of(self, slot: int) -> dict[str, npt.NDArray[Any]]:
+        return self._state.of(slot)
+
+    def load(self, slot: int, arrays: StateArrays) -> None:
+        self._state.put(slot, arrays)
 
     def state_bytes(self) -> int:
         return self._state.nbytes

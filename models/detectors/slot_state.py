@@ -1,7 +1,11 @@
 """The stacked state of all slots of a lagged PCA: slot i stands at index i of every array."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from models.detectors.contract import StateArrays, check_state
 from models.detectors.fitting import SlotFit
 from models.reading import Floats
 
@@ -49,17 +53,29 @@ class SlotState:
 
     @property
     def nbytes(self) -> int:
-        return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
+        return sum(array.nbytes for array in self._arrays().values())
+
+    def of(self, slot: int) -> dict[str, npt.NDArray[Any]]:
+        return {name: array[slot].copy() for name, array in self._arrays().items()}
+
+    def put(self, slot: int, arrays: StateArrays) -> None:
+        """Replaces the slot by what `of` gave. Raises `StateMismatch`."""
+        check_state(arrays, {name: np.empty(array.shape[1:], array.dtype) for name, array in self._arrays().items()})
+        self.reserve(slot)
+        for name, array in self._arrays().items():
+            array[slot] = arrays[name]
 
     def reserve(self, slot: int) -> None:
         have = len(self.memory_rows)
         if slot < have:
             return
         more = max(slot + 1, have + have // 2, FIRST_CAPACITY) - have
-        for name, array in vars(self).items():
-            if isinstance(array, np.ndarray):
-                extra = np.full((more, *array.shape[1:]), 1.0 if array.dtype.kind == "f" else 0, dtype=array.dtype)
-                setattr(self, name, np.concatenate([array, extra]))
+        for name, array in self._arrays().items():
+            extra = np.full((more, *array.shape[1:]), 1.0 if array.dtype.kind == "f" else 0, dtype=array.dtype)
+            setattr(self, name, np.concatenate([array, extra]))
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
 
     def take(self, slot: int, fitted: SlotFit) -> None:
         """Puts what was learned into the slot, ready for the row after the fit rows."""

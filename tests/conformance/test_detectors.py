@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.detectors.contract import Detector, NotEnoughHistory, NothingVaries, Scores
+from models.detectors.contract import Detector, NotEnoughHistory, NothingVaries, Scores, StateMismatch
 from models.detectors.lagged_pca import LaggedPca
 from models.reading import Bools, Floats, Ints
 
@@ -308,3 +308,43 @@ def test_a_call_without_rows_is_answered(make_detector: MakeDetector) -> None:
     scores: Scores = fitted(make_detector, 30).score(none, np.empty((0, 4)))
     assert scores.anomaly_score.shape == (0,)
     assert scores.contributions.shape == (0, 4)
+
+
+def test_a_saved_slot_goes_on_elsewhere_as_if_nothing_had_happened(make_detector: MakeDetector) -> None:
+    detector, other = fitted(make_detector, 31), fitted(make_detector, 32, 33)
+    rows = after_fit(31, 60)
+    rows[20:] = shifted(rows[20:])
+    score_rows(detector, rows[:30])
+    saved = detector.state_of(0)
+    other.load(5, saved)
+    neighbour = score_rows(fitted(make_detector, 32, 33), rows, slot=1)[0]
+    expected = score_rows(detector, rows[30:])
+    for one, same in zip(score_rows(other, rows[30:], slot=5), expected, strict=True):
+        np.testing.assert_allclose(one, same, rtol=1e-9)
+    np.testing.assert_array_equal(score_rows(other, rows, slot=1)[0], neighbour)
+    other.load(1, saved)
+    np.testing.assert_allclose(score_rows(other, rows[30:], slot=1)[0], expected[0], rtol=1e-9)
+
+
+def test_saved_state_is_plain_numbers(make_detector: MakeDetector) -> None:
+    saved = fitted(make_detector, 34).state_of(0)
+    assert saved
+    assert all(array.dtype.kind in "fib" for array in saved.values())
+
+
+def test_what_is_not_the_state_of_a_slot_is_refused_and_changes_nothing(make_detector: MakeDetector) -> None:
+    detector, untouched = fitted(make_detector, 35), fitted(make_detector, 35)
+    saved = detector.state_of(0)
+    name = next(name for name, array in sorted(saved.items()) if array.dtype.kind == "f" and array.ndim)
+    for wrong in (
+        {key: array for key, array in saved.items() if key != name},
+        {**saved, "something": np.zeros(1)},
+        {**saved, name: saved[name][:-1]},
+        {**saved, name: np.full_like(saved[name], np.inf)},
+        {**saved, name: saved[name].astype(bool)},
+        {},
+    ):
+        with pytest.raises(StateMismatch):
+            detector.load(0, wrong)
+    rows = after_fit(35, 20)
+    np.testing.assert_array_equal(score_rows(detector, rows)[0], score_rows(untouched, rows)[0])
