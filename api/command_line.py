@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.errors import AlertsError
 from api.backup_manifest import BackupRefused
-from api.commands import administration, bench, bench_service, demo, gateways, quarantine, score
+from api.commands import administration, bench, bench_service, demo, doctor, gateways, quarantine, score
 from api.commands.options import DataDir, told_settings
 from api.embedded_broker import reachable_url
 from api.logs import configure_logs, configure_logs_of
@@ -243,13 +243,13 @@ def migrate_command(data_dir: DataDir = None) -> None:
 
 @app.command("doctor")
 def doctor_command(data_dir: DataDir = None) -> None:
-    """Says in plain words what is reachable and what is not."""
-    is_well = True
-    for finding in administration.examine(told_settings(data_dir=data_dir)):
-        is_well = is_well and finding.is_well
-        typer.echo(f"{'ok  ' if finding.is_well else 'FAIL'} {finding.what}: {finding.said}")
-    if not is_well:
-        _fail("something needs attention, see above")
+    """Says in plain words what works, what will not for long, and what does not; exit status 1 for the last."""
+    broken = 0
+    for finding in doctor.examine(told_settings(data_dir=data_dir)):
+        broken += finding.verdict is doctor.Verdict.BROKEN
+        typer.echo(f"{finding.verdict:<4} {finding.what}: {finding.said}")
+    if broken:
+        _fail(f"{broken} of these must be mended, see FAIL above")
 
 
 @app.command("verify")

@@ -99,6 +99,15 @@ def write_broker_files(directory: Path, accounts: Sequence[BrokerAccount], *, ad
     replace_file(directory / PASSWORDS, password_text(accounts, others=list(others.values())).encode(), mode=0o600)
 
 
+def account_names(directory: Path) -> set[str]:
+    """Whom Mosquitto lets in; nobody when there is no file."""
+    try:
+        lines = (directory / PASSWORDS).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return set()
+    return {line.partition(":")[0] for line in lines if ":" in line}
+
+
 def _lines_of_others(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -1,14 +1,11 @@
 """Looking after an installation: people, units, migrations, and whether everything answers."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from api.clock import now_ms
-from api.processes import answers, opened_database, opened_store, prepare_data_dir, read_limits
+from api.processes import opened_database, opened_store, prepare_data_dir
 from api.settings import Settings
-from ingest.mqtt import read_broker_url
 from registry import activity
 from registry.activity import Entry
 from registry.database import Database
@@ -23,13 +20,6 @@ class Unsound(Exception):
     """A proof failed; the message tells where."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    what: str
-    is_well: bool
-    said: str
-
-
 def migrate(settings: Settings) -> list[str]:
     prepare_data_dir(settings)
     database = Database(settings.resolved_database_url)
@@ -42,57 +32,6 @@ def migrate(settings: Settings) -> list[str]:
     with opened_store(settings) as store:
         lines.append(f"telemetry: {store.check()}")
     return lines
-
-
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Asks every part once; a part that fails is told and does not keep the others from being asked."""
-    yield _asked("data directory", lambda: _data_dir(settings))
-    yield _asked("limits", lambda: _limits(settings))
-    yield _asked("database", lambda: _database(settings))
-    yield _asked("telemetry store", lambda: _store(settings))
-    yield _asked("MQTT broker", lambda: _broker(settings))
-
-
-def _asked(what: str, ask: Callable[[], str]) -> Finding:
-    try:
-        return Finding(what, True, ask())
-    except Exception as error:
-        # The doctor's work is to tell of any failure whatever.
-        return Finding(what, False, " ".join(str(error).split()) or type(error).__name__)
-
-
-def _data_dir(settings: Settings) -> str:
-    prepare_data_dir(settings)
-    return f"{settings.data_dir.resolve()} can be written to"
-
-
-def _limits(settings: Settings) -> str:
-    read_limits(settings)
-    return f"as in {settings.limits_file}" if settings.limits_file else "the defaults"
-
-
-def _database(settings: Settings) -> str:
-    database = Database(settings.resolved_database_url)
-    try:
-        if not database.is_current():
-            raise Unsound(f"{database.display_url} is of another version: run `liandong migrate`")
-        return f"{database.display_url} answers and is current"
-    finally:
-        database.close()
-
-
-def _store(settings: Settings) -> str:
-    with opened_store(settings) as store:
-        return store.check()
-
-
-def _broker(settings: Settings) -> str:
-    if settings.has_embedded_broker:
-        return f"embedded, started by `liandong up` ({settings.mqtt_url})"
-    address = read_broker_url(settings.broker_url)
-    if not answers(address.host, address.port):
-        raise Unsound(f"{address.display} does not answer")
-    return f"{address.display} accepts connections"
 
 
 def verify(settings: Settings) -> int:
