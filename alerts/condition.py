@@ -15,6 +15,9 @@ from models.equipment import EVENT_TITLES, Kind
 from models.reading import Bools, Floats
 
 ANOMALY = "anomaly"
+SILENT = "silent"
+CONNECTION_REUSE_S = 3600.0
+"""A connection that comes and goes within an hour is one incident."""
 
 
 class UnitStates(Protocol):
@@ -91,6 +94,31 @@ def offline_condition(kind: Kind, severity: Severity) -> Condition:
         raise_when=lambda s: s["event:online"] == 0,
         event="online",
         on_delay_s=30.0,
+        reuse_s=CONNECTION_REUSE_S,
+    )
+
+
+def silent_condition(
+    kind: Kind,
+    severity: Severity,
+    *,
+    raise_when: Predicate | None = None,
+    code: str = SILENT,
+    title: str = "Unit has gone silent",
+    **options: object,
+) -> Condition:
+    """No readings for some of the unit's own usual pauses; judged when `alerts.silence` says so, and only then."""
+    return Condition(
+        code=code,
+        kind=kind,
+        title=title,
+        severity=severity,
+        case="connection",
+        advice="Its state is unknown, not healthy: check gateway, power and network, and look at the unit.",
+        raise_when=raise_when or is_on(SILENT),
+        event=SILENT,
+        reuse_s=CONNECTION_REUSE_S,
+        **options,  # type: ignore[arg-type]
     )
 
 

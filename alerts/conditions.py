@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from alerts.condition import ANOMALY, Condition, anomaly_condition
+from alerts.condition import ANOMALY, SILENT, Condition, anomaly_condition
 from alerts.elevator_conditions import elevator_events, elevator_values
 from alerts.fire_conditions import fire_events, fire_values
 from alerts.limits import Limits
 from alerts.pump_conditions import pump_events, pump_values
 from models.equipment import Kind
 
-__all__ = ["ANOMALY", "Condition", "condition_table"]
+__all__ = ["ANOMALY", "SILENT", "Condition", "condition_table"]
 
 
 def condition_table(limits: Limits) -> Mapping[Kind, tuple[Condition, ...]]:

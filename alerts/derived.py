@@ -21,6 +21,8 @@ RATE_FIRST_MS = 30 * MS_PER_MIN
 RAIN_BUCKET_MS = 15 * MS_PER_MIN
 RAIN_BUCKETS = 12
 NEVER_MS = np.iinfo(np.int64).min
+SITE_RAIN = "site_rain_mm_3h"
+"""The most that any sump of the site tells of; known of silent ones only."""
 
 
 Grown = TypeVar("Grown", Floats, Ints, Bools)
@@ -44,6 +46,7 @@ DERIVED_COLUMNS: dict[Kind, tuple[str, ...]] = {
         "starts_per_h",
         "rain_mm_3h",
         "rain_known_min",
+        SITE_RAIN,
     ),
     Kind.FIRE: ("jockey_starts_per_h",),
 }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alerts.condition import Condition, UnitStates, event_condition, offline_condition
+from alerts.condition import SILENT, Condition, UnitStates, event_condition, offline_condition, silent_condition
 from alerts.limits import Limits
 from alerts.severity import Severity
 from models.equipment import Kind, ServiceMode
@@ -16,6 +16,10 @@ def elevator_values(limits: Limits) -> tuple[Condition, ...]:
         standing = np.abs(s["speed_m_s"]) < STANDING_SPEED_M_S
         shut_in = (s["occupied"] == 1) & (s["door_closed"] == 1) & (s["service_mode"] == ServiceMode.NORMAL)
         return np.asarray(standing & shut_in & ((s["in_door_zone"] == 0) | (s["event:alarm.90"] == 1)))
+
+    def silent(s: UnitStates) -> Bools:
+        is_out = (s["service_mode"] == ServiceMode.STOPPED) | (s["event:event.42"] == 1)
+        return np.asarray((s[f"event:{SILENT}"] == 1) & ~is_out)
 
     return (
         Condition(
@@ -57,6 +61,9 @@ def elevator_values(limits: Limits) -> tuple[Condition, ...]:
             on_delay_s=300.0,
         ),
         offline_condition(Kind.ELEVATOR, Severity.MINOR),
+        # Minor: its car alarm and its intercom do not come through us. Not while people work on it, nor when it was
+        # taken out of service: then it is switched off.
+        silent_condition(Kind.ELEVATOR, Severity.MINOR, raise_when=silent, is_silent_in_service=True),
     )
 
 

@@ -1,6 +1,6 @@
 """Conditions of fire systems (GB/T 26875.3 states, pressures, supply); they are observed only."""
 
-from alerts.condition import Condition, Predicate, event_condition, offline_condition
+from alerts.condition import Condition, Predicate, event_condition, offline_condition, silent_condition
 from alerts.limits import Limits
 from alerts.severity import Severity
 from alerts.ticket import TicketKind
@@ -131,6 +131,8 @@ def fire_values(limits: Limits) -> tuple[Condition, ...]:
             for code, title, severity, column, advice, (raise_when, clear_when), on_delay_s in rows
         ),
         offline_condition(Kind.FIRE, Severity.MAJOR),
+        # A fire alarm that cannot reach the screen is a fire alarm that nobody sees: somebody goes there today.
+        silent_condition(Kind.FIRE, Severity.MAJOR, ticket_kind=hazard),
     )
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from alerts.conditions import ANOMALY, Condition
-from alerts.derived import DERIVED_COLUMNS, NEVER_MS, FireDerived, PumpDerived
+from alerts.conditions import ANOMALY, SILENT, Condition
+from alerts.derived import DERIVED_COLUMNS, NEVER_MS, SITE_RAIN, FireDerived, PumpDerived
 from alerts.limits import Limits
 from alerts.signal import Flag, Signal
+from alerts.silence import SilenceChange
 from models.equipment import EVENT_TITLES, METRICS, SILENT_SERVICE_MODES, Kind
 from models.event import Event
 from models.reading import Bools, Floats, Ints, ReadingBlock, UnitKey
@@ -22,6 +23,8 @@ POINTS_SHOWN = 50
 ONLINE = "online"
 SILENT_EVENTS = ("event.43", "event.44", "event.45")
 """How a lift that does not report its service mode says that it is inspected or in fire service."""
+RAIN_HEARD_MS = 3_600_000
+"""Rain that a sump told of longer ago is not known to go on."""
 WRONG_CLOCK_MS = 60_000
 """A time so far ahead of its arrival, followed by one that is not, came from a clock that was set right since."""
 
@@ -62,8 +65,10 @@ class KindWatch:
         self.conditions = conditions
         self._on_failure = on_failure
         self._by_values = [c for c, condition in enumerate(conditions) if condition.watches_values]
-        self._by_mode = [c for c, condition in enumerate(conditions) if not condition.watches_values]
-        events = [f"event:{code}" for code in (*EVENT_TITLES[kind], ONLINE, ANOMALY)]
+        self._by_silence = [c for c, condition in enumerate(conditions) if condition.event == SILENT]
+        self._by_event = [c for c in range(len(conditions)) if c not in self._by_silence]
+        self._by_mode = [c for c in self._by_event if not conditions[c].watches_values]
+        events = [f"event:{code}" for code in (*EVENT_TITLES[kind], ONLINE, ANOMALY, SILENT)]
         names = [*METRICS[kind], *events, *DERIVED_COLUMNS[kind]]
         self._column = {name: index for index, name in enumerate(names)}
         self._units: list[UnitKey] = []
@@ -198,13 +203,36 @@ class KindWatch:
         moments = np.array([flag.ts_ms], dtype=np.int64)
         self._hear(units, moments, received_ms)
         self.put(f"event:{flag.code}", units, np.array([flag.value]))
-        signals = self._evaluate(units, moments, range(len(self.conditions)))
+        signals = self._evaluate(units, moments, self._by_event)
         return [
             Signal(s.unit, s.condition, s.ts_ms, s.is_active, {**s.evidence, **flag.evidence})
             if flag.evidence and s.condition.event == flag.code
             else s
             for s in signals
         ]
+
+    def tell_silence(self, changes: Sequence[SilenceChange], now_ms: int) -> list[Signal]:
+        """Who is silent or back, by our clock: theirs stands still, and must not be moved by it."""
+        units = np.array([self.unit_index(change.unit) for change in changes], dtype=np.int64)
+        self.put(f"event:{SILENT}", units, np.array([float(change.is_silent) for change in changes]))
+        if self.kind is Kind.PUMP:
+            self._share_rain(units, now_ms)
+        told = {change.unit: change.evidence for change in changes}
+        return [
+            Signal(s.unit, s.condition, s.ts_ms, s.is_active, {**s.evidence, **told[s.unit]})
+            for s in self._evaluate(units, np.full(len(units), now_ms), self._by_silence)
+        ]
+
+    def _share_rain(self, units: Ints, now_ms: int) -> None:
+        """It rains on the whole site: what one sump tells counts for those that tell nothing."""
+        count = len(self._units)
+        rain = self._state[:count, self._column["rain_mm_3h"]]
+        by_site: dict[str, float] = {}
+        for index in np.flatnonzero(~np.isnan(rain) & (self._heard_ms[:count] >= now_ms - RAIN_HEARD_MS)).tolist():
+            site = self._units[index].site
+            by_site[site] = max(by_site.get(site, 0.0), float(rain[index]))
+        found = [by_site.get(self._units[index].site, np.nan) for index in units.tolist()]
+        self.put(SITE_RAIN, units, np.array(found))
 
     def _take_event(self, event: Event, received_ms: int) -> Flag | None:
         """What the event makes of its code, all points together; None for one that was overtaken."""
@@ -366,8 +394,8 @@ class KindWatch:
         for unit, code in active:
             if code in codes:
                 self._is_active[codes[code], self.unit_index(unit)] = True
-                if code == ANOMALY:
-                    self._state[self.unit_index(unit), self._column[f"event:{ANOMALY}"]] = 1.0
+                if code in (ANOMALY, SILENT):
+                    self._state[self.unit_index(unit), self._column[f"event:{code}"]] = 1.0
         self._heard_ms[: len(self._units)] = now_ms
         self._wait_again(began_ms)
 

@@ -36,3 +36,17 @@ class Limits:
     cable_temp_c: float = 70.0
     jockey_starts_per_h: float = 15.0
     disabled_s: float = 8 * 3600.0
+
+    # Silence: after so many of its usual pauses nobody can say how a unit is. The floor is longer than it takes to
+    # notice that a connection to the broker is dead (twice its keep-alive of 30 s); the ceiling lets a sensor that
+    # reports once a day be two hours late. A unit whose habits are not known yet has an hour.
+    silent_intervals: float = 3.0
+    silent_floor_s: float = 120.0
+    silent_ceiling_s: float = 26 * 3600.0
+    silent_unlearned_s: float = 3600.0
+    # So long readings must come again before its alarm returns.
+    silent_off_delay_s: float = 60.0
+    # Rain after which a sump that nobody hears is urgent (moderate rain: 10 mm and more in a day [P]).
+    silent_rain_mm_3h: float = 5.0
+    # Beyond this the order of events between units is not to be trusted any more.
+    clock_skew_s: float = 60.0

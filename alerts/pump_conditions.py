@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from alerts.condition import Condition, Predicate, UnitStates, event_condition, offline_condition
+from alerts.condition import (
+    SILENT,
+    Condition,
+    Predicate,
+    UnitStates,
+    event_condition,
+    offline_condition,
+    silent_condition,
+)
+from alerts.derived import SITE_RAIN
 from alerts.limits import Limits
 from alerts.severity import Severity
 from alerts.ticket import TicketKind
@@ -239,6 +248,17 @@ def pump_values(limits: Limits) -> tuple[Condition, ...]:
             columns=("rain_mm_3h",),
         ),
         offline_condition(Kind.PUMP, Severity.MINOR),
+        # A dry sump can wait until tomorrow; one in the rain cannot, and then it names the case.
+        silent_condition(Kind.PUMP, Severity.MINOR),
+        silent_condition(
+            Kind.PUMP,
+            Severity.MAJOR,
+            code="silent_in_rain",
+            title="Nobody knows the sump's level, and it rains",
+            raise_when=lambda s: (s[f"event:{SILENT}"] == 1) & (s[SITE_RAIN] >= limits.silent_rain_mm_3h),
+            clear_when=lambda s: s[f"event:{SILENT}"] != 1,
+            ticket_kind=flood,
+        ),
     )
 
 

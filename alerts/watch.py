@@ -12,6 +12,7 @@ from alerts.conditions import ANOMALY, condition_table
 from alerts.kind_watch import ONLINE, KindWatch, OnFailure
 from alerts.limits import Limits
 from alerts.signal import Flag, Signal
+from alerts.silence import SilenceChange
 from models.detectors.bank import VerdictChange
 from models.equipment import Kind
 from models.event import Event, StatusChange
@@ -80,6 +81,13 @@ class Watch:
                 [block for block in blocks if block.kind is kind], told[kind], received_ms=received_ms
             )
         return signals
+
+    def tell_silence(self, changes: Sequence[SilenceChange], now_ms: int) -> list[Signal]:
+        """Which units are silent, and which are back, as `alerts.silence` has it."""
+        told: dict[Kind, list[SilenceChange]] = {}
+        for change in changes:
+            told.setdefault(change.unit.kind, []).append(change)
+        return [signal for kind, of_kind in told.items() for signal in self._kinds[kind].tell_silence(of_kind, now_ms)]
 
     def tick(self, now_ms: int) -> list[Signal]:
         """Signals that are due because time passed while a condition went on holding, or stayed away."""

@@ -156,6 +156,8 @@ def running_ingest(
         pause=pause,
         registers_unknown_sites=settings.registers_unknown_sites
         and not speaks_for_known_sites_only(settings, database),
+        limits=limits,
+        worker=settings.mqtt_client_id,
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
     worker = IngestWorker(

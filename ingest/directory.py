@@ -30,10 +30,10 @@ class UnitDirectory:
         self._registers_unknown_sites = registers_unknown_sites
         self._ids: dict[UnitKey, int] = {}
 
-    def load(self) -> list[UnitKey]:
+    def load(self) -> dict[UnitKey, int]:
         with self._database.reading() as session:
             self._ids = {unit.unit_key: unit.id for unit in all_units(session)}
-        return list(self._ids)
+        return dict(self._ids)
 
     def look_up(self, keys: Iterable[UnitKey], *, now_ms: int) -> Lookup:
         found = Lookup()

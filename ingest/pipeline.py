@@ -15,12 +15,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from alerts import incident
 from alerts.alarm import open_alarms
-from alerts.conditions import ANOMALY
+from alerts.conditions import ANOMALY, SILENT
 from alerts.derived import DERIVED_COLUMNS
+from alerts.limits import Limits
 from alerts.watch import Signal, Watch
 from ingest import event_log, ledger, outbox, quarantine, unknown_metric
 from ingest.directory import UnitDirectory
 from ingest.errors import BatchTooWide, Reason
+from ingest.life import Life
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
 from ingest.reader import Batch, BatchReader
@@ -30,8 +32,12 @@ from ingest.stores.contract import TelemetryStore
 from ingest.wire import RawMessage, is_alarm_topic
 from models.event import StatusChange
 from models.reading import ReadingBlock, UnitKey
+from registry.activity import Entry
+from registry.coverage import put_hours
 from registry.database import Database
+from registry.listening import HEARTBEAT_MS
 from registry.unit import connection_states, set_status
+from registry.unit_life import add_late
 
 RETRY_S = 1.0
 HISTORY_ROWS = 1_100
@@ -75,8 +81,10 @@ class Pipeline:
         draw_batch_id: Callable[[], str],
         pause: Callable[[float], bool],
         registers_unknown_sites: bool,
+        limits: Limits | None = None,
+        worker: str = "ingest",
     ) -> None:
-        """`pause(seconds)` waits between attempts and says whether to go on."""
+        """`pause(seconds)` waits between attempts and says whether to go on; `worker` names this one among others."""
         self._database = database
         self._store = store
         self._writer = writer
@@ -91,13 +99,16 @@ class Pipeline:
             database=database, store=store, pending=writer.pending_blocks, directory=self._directory, clock=clock
         )
         self._carried: list[Signal] = []
+        self._life = Life(limits=limits or Limits(), worker=worker)
+        self._summarised_ms = 0
+        self._to_tell: list[Entry] = []
 
     # Start.
 
     def restore(self) -> None:
         """Takes up where the last process ended: known times, unit states, alarms that are active."""
         now_ms = self._clock()
-        units = self._directory.load()
+        ids = self._directory.load()
         newest = self._store.newest_ms()
         by_unit = _newest_by_unit(newest)
         with self._database.reading() as session:
@@ -110,12 +121,20 @@ class Pipeline:
             is_online = {state.unit_id: (state.is_online, state.status_ms) for state in states}
             self._reader.restore(newest_ms=newest, is_online=is_online)
             self._watch.restore(
-                latest=self._store.latest(units),
+                latest=self._store.latest(list(ids)),
                 history=self._history(unit for unit in by_unit if DERIVED_COLUMNS[unit.kind]),
                 pending=self._pending_noted(),
                 events=event_log.last_words(session),
                 statuses=[StatusChange(state.unit, state.status_ms, state.is_online) for state in states],
                 active=[(unit, condition) for unit, condition, _ in active],
+                now_ms=now_ms,
+            )
+            self._life.restore(
+                session,
+                ids=ids,
+                newest_ms=by_unit,
+                told=[unit for unit, condition, _ in active if condition == SILENT],
+                offline=[state.unit for state in states if not state.is_online],
                 now_ms=now_ms,
             )
         anomalous = {unit: evidence for unit, condition, evidence in active if condition == ANOMALY}
@@ -158,6 +177,7 @@ class Pipeline:
         try:
             batch = self._retried(lambda: self._reader.read(messages))
             self._judge(batch)
+            self._hear(batch, messages)
             self._commit(batch)
         except Stopped:
             raise
@@ -194,14 +214,29 @@ class Pipeline:
                 failures_total.labels("signal").inc()
                 self._carried = []
 
-    def tick(self) -> None:
-        """Signals that are due because time passed, and alarms whose time on the shelf is over."""
+    def tick(self, *, is_listening: bool = True) -> None:
+        """Signals that are due because time passed, and alarms whose time on the shelf is over.
+
+        To be called every second; `is_listening` says whether the broker would reach us.
+        """
         now_ms = self._clock()
         self._carried += self._watch.tick(now_ms)
+        self._to_tell += self._life.listen(now_ms, is_listening=is_listening)
+        if self._to_tell or not 0 <= now_ms - self._summarised_ms < HEARTBEAT_MS:
+            changes = self._retried(lambda: self._life.summarise(self._database, told=self._to_tell, now_ms=now_ms))
+            self._to_tell, self._summarised_ms = [], now_ms
+            self._carried += self._watch.tell_silence(changes, now_ms)
         if self._carried:
             units = self._directory.look_up({s.unit for s in self._carried}, now_ms=now_ms).ids
             self._commit(Batch(received_ms=now_ms, units=units, signals=list(self._carried)))
         self._retried(lambda: self._unshelve(now_ms))
+
+    def end(self) -> None:
+        """After the last batch: says that this worker listens no more."""
+        try:
+            self._life.end(self._database, now_ms=self._clock())
+        except SQLAlchemyError as error:
+            log.warning("the end could not be written down", reason=_one_line(error))
 
     def _unshelve(self, now_ms: int) -> None:
         if incident.any_due_for_unshelving(self._database, now_ms=now_ms):
@@ -227,6 +262,13 @@ class Pipeline:
         batch.signals = list(self._carried)
         batch.units |= self._directory.look_up({s.unit for s in batch.signals}, now_ms=batch.received_ms).ids
 
+    def _hear(self, batch: Batch, messages: Sequence[RawMessage]) -> None:
+        try:
+            batch.minutes = self._life.hear(batch.heard, messages, ids=batch.units, received_ms=batch.received_ms)
+        except Exception:
+            log.exception("it could not be noted who was heard", messages=batch.message_count)
+            failures_total.labels("life").inc()
+
     def _commit(self, batch: Batch) -> None:
         values = batch.value_count
         quarantined = len(batch.rejected)
@@ -250,6 +292,14 @@ class Pipeline:
                 incident.apply_signals(session, batch.signals, units=batch.units, received_ms=batch.received_ms)
                 if pending is not None:
                     outbox.put(session, pending, now_ms=batch.received_ms)
+                if batch.minutes is not None:
+                    put_hours(session, batch.minutes.rows())
+                add_late(
+                    session,
+                    batch.late_by_unit,
+                    received_ms=batch.received_ms,
+                    limit_ms=self._life.unlearned_ms,
+                )
                 counts = {
                     ledger.ACCEPTED: accepted,
                     ledger.DUPLICATE: batch.duplicate_count,
@@ -264,6 +314,9 @@ class Pipeline:
         self._retried(write)
         self._carried = self._carried[len(batch.signals) :]
         self._reader.committed(batch)
+        if batch.minutes is not None:
+            self._life.written(batch.minutes)
+        self._life.tell_connections(status for _, status in batch.statuses)
         if pending is not None:
             self._writer.hand_over(pending)
         newest_ms = max((int(block.ts_ms[-1]) for block in batch.blocks), default=None)

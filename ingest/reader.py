@@ -11,6 +11,7 @@ from ingest import event_log, quarantine
 from ingest.directory import UnitDirectory
 from ingest.errors import Reason
 from ingest.event_log import EventKey
+from ingest.life import HeardBlock, Minutes
 from ingest.novelty import found_in, repeated_in_block
 from ingest.quarantine import Quarantined
 from ingest.stores.contract import StoreUnavailable, TelemetryStore
@@ -34,6 +35,8 @@ class Batch:
     received_ms: int
     message_count: int = 0
     blocks: list[ReadingBlock] = field(default_factory=list)
+    heard: list[HeardBlock] = field(default_factory=list)
+    minutes: Minutes | None = None
     units: dict[UnitKey, int] = field(default_factory=dict)
     events: list[tuple[EventKey, Event]] = field(default_factory=list)
     statuses: list[tuple[int, StatusChange]] = field(default_factory=list)
@@ -41,6 +44,7 @@ class Batch:
     unknown_metrics: list[tuple[int, str]] = field(default_factory=list)
     duplicate_count: int = 0
     late_count: int = 0
+    late_by_unit: dict[int, int] = field(default_factory=dict)
     repeated_count: int = 0
     signals: list[Signal] = field(default_factory=list)
 
@@ -72,6 +76,7 @@ class BatchReader:
         self._clock = clock
         self._watermark = Watermark()
         self._is_online: dict[int, tuple[bool, int]] = {}
+        self._offline: set[int] = set()
         self._reported_metrics: set[tuple[int, str]] = set()
 
     def restore(
@@ -80,13 +85,16 @@ class BatchReader:
         """Takes up what the store and the register know; `is_online` is (whether, since when) by unit id."""
         self._watermark.load(newest_ms)
         self._is_online = dict(is_online)
+        self._offline = {unit_id for unit_id, (is_on, _) in is_online.items() if not is_on}
 
     def note(self, block: ReadingBlock) -> None:
         """These readings are safe."""
         self._watermark.advance(block)
 
     def committed(self, batch: Batch) -> None:
-        self._is_online.update({unit_id: (s.is_online, s.ts_ms) for unit_id, s in batch.statuses})
+        for unit_id, status in batch.statuses:
+            self._is_online[unit_id] = (status.is_online, status.ts_ms)
+            (self._offline.discard if status.is_online else self._offline.add)(unit_id)
         for block in batch.blocks:
             self._watermark.advance(block)
         self._reported_metrics.update(batch.unknown_metrics)
@@ -113,6 +121,7 @@ class BatchReader:
             self._keep_new_values(decoded_block, rejected, heard, batch)
         self._keep_new_events(decoded.events, rejected, heard, batch)
         self._keep_new_statuses(decoded.statuses, messages, rejected, heard, batch)
+        self._notice_return(messages, batch)
         batch.duplicate_count = sum(1 for is_new in heard.values() if not is_new)
         self._note_rejected(messages, rejected, batch)
         return batch
@@ -144,7 +153,9 @@ class BatchReader:
             repeated[rows] |= older[rows] & self._stored_already(block.rows(rows), older[rows])
         is_new = told & ~repeated
         batch.repeated_count += int(np.count_nonzero(told & repeated))
-        batch.late_count += int(np.count_nonzero(is_new & ~is_newer))
+        is_late = is_new & ~is_newer
+        if is_late.any():
+            self._count_late(block, is_late, batch)
         has_new: Bools = np.asarray(is_new.any(axis=1))
         # A gateway's message may have readings of several kinds, each in a block of its own: one new one is enough.
         for number in message[~has_new].tolist():
@@ -153,10 +164,18 @@ class BatchReader:
         if repeated.any():
             values: Floats = np.where(is_new, block.values, np.nan)
             block = ReadingBlock(block.kind, block.metrics, block.units, block.unit_index, block.ts_ms, values)
-            block = block.rows(has_new)
+            block, message = block.rows(has_new), message[has_new]
         if len(block):
             batch.blocks.append(block)
+            batch.heard.append(HeardBlock(block, message))
             self._report_unknown_metrics(block, batch)
+
+    def _count_late(self, block: ReadingBlock, is_late: Bools, batch: Batch) -> None:
+        batch.late_count += int(np.count_nonzero(is_late))
+        by_unit = np.bincount(block.unit_index, is_late.sum(axis=1))
+        for index in np.flatnonzero(by_unit).tolist():
+            unit_id = batch.units[block.units[index]]
+            batch.late_by_unit[unit_id] = batch.late_by_unit.get(unit_id, 0) + int(by_unit[index])
 
     def _stored_already(self, block: ReadingBlock, asked: Bools) -> Bools:
         values: Floats = np.where(asked, block.values, np.nan)
@@ -228,6 +247,24 @@ class BatchReader:
             if ts_ms > was_ms:
                 last[unit_id] = (status.is_online, ts_ms)
                 batch.statuses.append((unit_id, StatusChange(status.unit, ts_ms, status.is_online)))
+
+    def _notice_return(self, messages: Sequence[RawMessage], batch: Batch) -> None:
+        """Who measures after its goodbye, and tells us live, is online again, whether or not it says so."""
+        if not self._offline:
+            return
+        said = {unit_id for unit_id, _ in batch.statuses}
+        for part in batch.heard:
+            for index, unit in enumerate(part.block.units):
+                unit_id = batch.units[unit]
+                if unit_id not in self._offline or unit_id in said:
+                    continue
+                rows = np.flatnonzero(part.block.unit_index == index)
+                newest = int(rows[-1]) if len(rows) else -1
+                if newest < 0 or messages[int(part.message[newest])].is_retained:
+                    continue
+                ts_ms = int(part.block.ts_ms[newest])
+                if ts_ms > self._is_online[unit_id][1]:
+                    batch.statuses.append((unit_id, StatusChange(unit, ts_ms, is_online=True)))
 
     def _note_rejected(self, messages: Sequence[RawMessage], rejected: dict[int, Rejected], batch: Batch) -> None:
         items = [Quarantined(messages[r.message], r.reason, r.detail) for r in rejected.values()]

@@ -70,6 +70,7 @@ class IngestWorker:
         if self._thread.ident is not None:
             self._thread.join()
         self._door.close()
+        self._pipeline.end()
         self._writer.wait_until_idle(5.0)
         self._writer.stop()
 
@@ -83,7 +84,7 @@ class IngestWorker:
                     self.taken_count += len(messages)
                 now_ms = self._clock()
                 if not 0 <= now_ms - ticked_ms < TICK_MS:
-                    self._pipeline.tick()
+                    self._pipeline.tick(is_listening=self._door.is_connected)
                     ticked_ms = now_ms
                 if not 0 <= now_ms - told_ms < TELL_MS:
                     self._tell()

@@ -183,6 +183,8 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "gateway.revoked": msgid("Gateway revoked"),
         "backup.made": msgid("Backup made"),
         "backup.restored": msgid("Backup restored"),
+        "broker.lost": msgid("Connection to the broker lost: the state of all units is unknown"),
+        "broker.found": msgid("Connection to the broker is back"),
         "quarantine.replayed": msgid("Quarantined messages replayed"),
     }
 )

@@ -70,6 +70,19 @@ def offline_case(unit: UnitKey) -> Case:
     )
 
 
+def silent_case(unit: UnitKey, *before: Step, at: float = 5, **not_quite: list[Step]) -> Case:
+    return Case(
+        unit,
+        raises=[*before, (at, "silent")],
+        raised_at=at,
+        not_quite={"back": [*before, (at, "-silent")], "offline": [*before, (at, "offline"), (at + 50, "tick")]}
+        | not_quite,
+        stays=[(at + 15, "silent"), (at + 7200, "silent")],
+        ends=[(at + 9000, "-silent")],
+        ended_at=at + 9000,
+    )
+
+
 def threshold_case(
     unit: UnitKey, metric: str, *, bad: float, good: float, clears: float, holds: float, delay_s: float, off_s: float
 ) -> Case:
@@ -171,6 +184,10 @@ CASES: dict[tuple[Kind, str], Case] = {
     **{(Kind.ELEVATOR, f"event.{number}"): event_case(LIFT, f"event.{number}") for number in (41, 42, 44, 45, 46, 47)},
     (Kind.ELEVATOR, "alarm.90"): event_case(LIFT, "alarm.90"),
     **{(kind, "offline"): offline_case(unit) for kind, unit in UNIT_OF.items()},
+    (Kind.FIRE, "silent"): silent_case(FIRE),
+    (Kind.PUMP, "silent"): silent_case(PUMP),
+    (Kind.ELEVATOR, "silent"): silent_case(LIFT, stopped=[(0, {"service_mode": 0}), (5, "silent")]),
+    (Kind.PUMP, "silent_in_rain"): silent_case(PUMP, *held({"rain_mm_h": 10}, 0, 600, 1200, 1800), at=1900),
     (Kind.PUMP, "inflow_exceeds_capacity"): Case(
         PUMP,
         raises=rising(0.003, minutes=2),
@@ -427,7 +444,7 @@ def test_conditions_say_what_people_need() -> None:
             assert condition.title
             assert condition.advice
             assert condition.case
-            assert condition.event is None or condition.event in {*EVENT_TITLES[kind], "online", "anomaly"}
+            assert condition.event is None or condition.event in {*EVENT_TITLES[kind], "online", "anomaly", "silent"}
             assert condition.columns or condition.event
 
 

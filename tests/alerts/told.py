@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from alerts.silence import SilenceChange
 from alerts.watch import Signal, Watch
 from models.equipment import Kind
 from models.event import Event, StatusChange
@@ -17,7 +18,8 @@ UNIT_OF = {unit.kind: unit for unit in (LIFT, PUMP, FIRE)}
 
 Values = Mapping[str, float]
 Step = tuple[float, Values | str]
-"""At a second: values; or an event as `code`, `code@point` and `-code` for its end; `online`, `offline`; or `tick`."""
+"""At a second: values; or an event as `code`, `code@point` and `-code` for its end; `online`, `offline`; `silent`,
+`-silent`; or `tick`."""
 
 
 def at_ms(second: float) -> int:
@@ -53,6 +55,9 @@ def tell(watch: Watch, unit: UnitKey, steps: Iterable[Step], *, lag_s: float = 0
         received_ms = at_ms(second + lag_s)
         if said == "tick":
             signals += watch.tick(received_ms)
+        elif said in ("silent", "-silent"):
+            change = SilenceChange(unit, received_ms, is_silent=said == "silent")
+            signals += watch.tell_silence([change], received_ms)
         elif isinstance(said, str):
             told = event_of(unit, second, said)
             if isinstance(told, Event):
