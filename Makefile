@@ -13,6 +13,8 @@ ARGS ?=
 
 # What the tests with real servers and a real browser start; libatomic1 is for the driver inside the Playwright wheel.
 TEST_PACKAGES := mosquitto influxdb postgresql chromium libatomic1 fonts-noto-cjk
+# Tests run in so many processes beside each other, each with servers of its own; 0 is in this one.
+JOBS ?= 2
 # One of them with words of its own: make bench BENCHES=ingest ARGS="--qos 0"
 BENCHES ?= ingest tickets memory
 
@@ -26,7 +28,7 @@ demo: $(VENV)/.for-use ## everything on simulated equipment, with a web page
 
 test: $(VENV)/.for-development ## all tests, those with real servers and a real browser included
 	@.ci/debian-packages $(TEST_PACKAGES)
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.for-development ## format, lint, types, import rules, tests
 	$(VENV)/bin/ruff format --check .

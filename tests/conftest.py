@@ -1,13 +1,16 @@
 """The fixtures that all tests share. Servers start when the first test asks for them."""
 
 import atexit
+import logging
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from playwright.sync_api import Browser, Page
 
 from ingest.broker import EmbeddedBroker
@@ -41,6 +44,8 @@ def pytest_configure() -> None:
     # A run that is told to end takes its servers down first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     keep_to_this_machine()
+    # Servers in threads write when they like, also while pytest puts one captured stream in the place of another.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
     atexit.register(_be_silent)
 
 
@@ -53,6 +58,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_engine" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--database")
         metafunc.parametrize("database_engine", DATABASES if chosen == "both" else [chosen], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def logs_left_as_they_were() -> Iterator[None]:
+    """The command line sets logs up for its process, which here goes on."""
+    root = logging.getLogger()
+    before, handlers, level = structlog.get_config(), root.handlers[:], root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 # Databases

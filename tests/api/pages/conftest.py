@@ -1,13 +1,10 @@
 """Readers of pages: people with a browser, in the small world of the API's tests."""
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from api.security import CSRF_FIELD, CSRF_HEADER
-from registry.database import Database
 from registry.role import Role
 from tests.api.kit import World
 from tests.api.pages.reading import Page
@@ -28,14 +25,6 @@ class Browser:
     def post(self, path: str, **fields: str) -> Page:
         form = {CSRF_FIELD: self.headers[CSRF_HEADER], **fields}
         return Page(self._world.client.post(path, headers=self.headers, data=form))
-
-
-@pytest.fixture
-def database(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
-    """SQLite alone: that every page answers on either engine is proved where every route is walked."""
-    database = Database(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'liandong.sqlite')}")
-    yield database
-    database.close()
 
 
 @pytest.fixture
