@@ -27,6 +27,7 @@ from ingest import authority, outbox, quarantine
 from ingest.authority import CertificateUnreadable, read_certificate
 from ingest.ledger import read_ledger
 from ingest.stores.contract import StoreError
+from ingest.traffic import read_traffic
 from registry import activity
 
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -73,7 +74,13 @@ class ScrapedFacts(Collector):
         yield _gauge("liandong_store_up", "1 when the telemetry store answers", int(self._store_answers()))
         try:
             with held.database.reading() as session:
-                found = [*_book_metrics(session, now_ms=held.clock()), *_work_metrics(session)]
+                now_ms = held.clock()
+                most = held.settings.site_messages_per_s
+                found = [
+                    *_book_metrics(session, now_ms=now_ms),
+                    *_site_metrics(session, now_ms=now_ms, most_per_s=most),
+                    *_work_metrics(session),
+                ]
         except SQLAlchemyError as error:
             log.warning("database does not answer", error=type(error).__name__)
             yield _gauge("liandong_database_up", "1 when the database answers", 0)
@@ -139,6 +146,16 @@ def _book_metrics(session: Session, *, now_ms: int) -> Iterator[Metric]:
     yield _gauge("liandong_outbox_oldest_seconds", "How long the oldest batch has been on its way", age_s)
     kept = {reason.value: count for reason, count in quarantine.count_by_reason(session).items()}
     yield _labelled("liandong_quarantine_waiting", "Messages in quarantine that were not replayed", "reason", kept)
+
+
+def _site_metrics(session: Session, *, now_ms: int, most_per_s: float) -> Iterator[Metric]:
+    traffic = read_traffic(session, now_ms=now_ms)
+    counts = {row.site: row.messages for row in traffic}
+    yield _counter("liandong_site_messages", "Messages by the site that their topic names", "site", counts)
+    sizes = {row.site: row.size_bytes for row in traffic}
+    yield _counter("liandong_site_received_bytes", "Topics and payloads by the site that is named", "site", sizes)
+    flooding = sum(row.messages_per_s > most_per_s for row in traffic)
+    yield _gauge("liandong_sites_over_rate", "Sites that sent more than is expected in the last minute", flooding)
 
 
 def _work_metrics(session: Session) -> Iterator[Metric]:

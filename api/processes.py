@@ -34,6 +34,7 @@ from ingest.store_writer import StoreWriter
 from ingest.stores.contract import TelemetryStore
 from ingest.stores.duckdb import DuckDBStore
 from ingest.stores.opening import open_store
+from ingest.traffic import TrafficMeter
 from ingest.worker import IngestWorker
 from models.detectors.bank import DetectorBank
 from models.equipment import Kind
@@ -161,7 +162,13 @@ def running_ingest(
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
     worker = IngestWorker(
-        door=door, pipeline=pipeline, writer=writer, alarm_topics=topics, clock=now_ms, stopping=stopping
+        door=door,
+        pipeline=pipeline,
+        writer=writer,
+        alarm_topics=topics,
+        traffic=TrafficMeter(database, messages_per_s=settings.site_messages_per_s),
+        clock=now_ms,
+        stopping=stopping,
     )
     desk = None
     if database.is_sqlite and isinstance(store, DuckDBStore):

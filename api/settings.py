@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """Whether a message of an unknown site registers it. Unset: only on SQLite, the embedded default."""
     mqtt_client_id: str = "liandong-ingest"
     """Names the persistent session at the broker; each ingest worker needs its own."""
+    site_messages_per_s: float = Field(default=100.0, gt=0)
+    """What one site may send before people are told of it: ten times a large compound's share."""
     detector_fit_rows: int = Field(default=400, ge=50)
 
     @classmethod

@@ -11,6 +11,7 @@ from ingest.alarm_topics import AlarmTopics
 from ingest.mqtt import MqttDoor
 from ingest.pipeline import Pipeline, Stopped
 from ingest.store_writer import StoreWriter
+from ingest.traffic import TrafficMeter
 
 BATCH_MESSAGES = 1_000
 LINGER_S = 0.025
@@ -35,6 +36,7 @@ class IngestWorker:
         pipeline: Pipeline,
         writer: StoreWriter,
         alarm_topics: AlarmTopics,
+        traffic: TrafficMeter,
         clock: Callable[[], int],
         stopping: threading.Event,
     ) -> None:
@@ -42,6 +44,7 @@ class IngestWorker:
         self._pipeline = pipeline
         self._writer = writer
         self._alarm_topics = alarm_topics
+        self._traffic = traffic
         self._clock = clock
         self._stopping = stopping
         self.taken_count = 0
@@ -71,6 +74,7 @@ class IngestWorker:
             self._thread.join()
         self._door.close()
         self._pipeline.end()
+        self._traffic.flush(self._clock(), is_last=True)
         self._writer.wait_until_idle(5.0)
         self._writer.stop()
 
@@ -82,7 +86,9 @@ class IngestWorker:
                 if messages:
                     self._pipeline.process(messages)
                     self.taken_count += len(messages)
+                    self._traffic.note(messages)
                 now_ms = self._clock()
+                self._traffic.flush(now_ms)
                 if not 0 <= now_ms - ticked_ms < TICK_MS:
                     self._pipeline.tick(is_listening=self._door.is_connected)
                     ticked_ms = now_ms

@@ -1,8 +1,10 @@
 """Data quality: what came in, what could not be read, what nobody knows, and who is silent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse
 
 from api.pages.board import ingest_health
@@ -11,14 +13,17 @@ from api.pages.rendering import reader_of, render
 from api.pages.unit_cards import UnitCard, unit_card
 from api.pages.values import number_text
 from api.pages.wording import REASON_TITLES
-from api.resources import Held
+from api.resources import Held, Resources
 from api.security import PageActor
 from ingest import quarantine, unknown_metric
 from ingest.ledger import read_ledger
+from ingest.traffic import NO_SITE, read_traffic
+from registry.site import Site, list_sites
 from registry.unit import list_offline
 
 MESSAGES_SHOWN = 25
 UNITS_SHOWN = 100
+SENDERS_SHOWN = 20
 PREVIEW_BYTES = 240
 
 router = APIRouter(include_in_schema=False)
@@ -44,6 +49,33 @@ class StrangeMetric:
     unit: UnitCard
     metric: str
     first: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What a compound sends; `is_flood` when that is more than is expected of one."""
+
+    name: str
+    per_s: str
+    messages: str
+    mebibytes: str
+    is_flood: bool
+
+
+def senders(session: Session, held: Resources, sites: Sequence[Site], *, sees_all: bool, nameless: str) -> list[Sender]:
+    """The compounds that sent the most in the last minute."""
+    names = {site.key: site.name for site in sites} | ({NO_SITE: nameless} if sees_all else {})
+    return [
+        Sender(
+            name=names[row.site],
+            per_s=f"{row.messages_per_s:,.1f}",
+            messages=number_text(row.messages),
+            mebibytes=f"{row.size_bytes / 2**20:,.1f}",
+            is_flood=row.messages_per_s > held.settings.site_messages_per_s,
+        )
+        for row in read_traffic(session, now_ms=held.clock())
+        if row.site in names
+    ][:SENDERS_SHOWN]
 
 
 @router.get("/data-quality")
@@ -82,6 +114,14 @@ def show_data_quality(request: Request, actor: PageActor, held: Held, before: in
                 )
                 for message in shown
             ],
+            senders=senders(
+                session,
+                held,
+                list_sites(session, visible=actor.sites),
+                sees_all=actor.sites is None,
+                nameless=reader._("no compound that is registered"),
+            ),
+            expected_per_s=f"{held.settings.site_messages_per_s:,.0f}",
             next_before=shown[-1].id if len(found) > MESSAGES_SHOWN else None,
             strange=[
                 StrangeMetric(

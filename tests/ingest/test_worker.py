@@ -25,6 +25,7 @@ from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
 from ingest.stores.duckdb import DuckDBStore
+from ingest.traffic import TrafficMeter
 from ingest.worker import IngestWorker
 from models.equipment import Kind
 from models.reading import UnitKey
@@ -70,7 +71,13 @@ def running_worker(database: Database, path: Path, url: str, *, is_mqtt5: bool) 
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
     worker = IngestWorker(
-        door=door, pipeline=pipeline, writer=writer, alarm_topics=topics, clock=now_ms, stopping=stopping
+        door=door,
+        pipeline=pipeline,
+        writer=writer,
+        alarm_topics=topics,
+        traffic=TrafficMeter(database, messages_per_s=100),
+        clock=now_ms,
+        stopping=stopping,
     )
     try:
         worker.start()

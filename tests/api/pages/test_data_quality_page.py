@@ -3,11 +3,13 @@ from collections.abc import Callable
 from ingest import ledger, quarantine, unknown_metric
 from ingest.errors import Reason
 from ingest.quarantine import Quarantined
+from ingest.traffic import TrafficMeter
 from ingest.wire import RawMessage
 from registry.role import Role
 from registry.unit import get_unit, set_status
 from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, NOON_MS, PUMP, World
 from tests.api.pages.conftest import Browser
+from tests.api.test_operations import metric
 
 
 def keep(world: World, payload: bytes, reason: Reason = Reason.NOT_JSON, *, site: str = HERE) -> None:
@@ -91,6 +93,33 @@ def test_people_see_the_data_of_their_compounds_only(world: World, browser_of: C
     assert "far away" not in text
     assert "Offline units 0" in text
     assert "Unknown metrics 0" in text
+
+
+def send(world: World, site: str, messages: int) -> None:
+    """In the last whole minute."""
+    meter = TrafficMeter(world.database, messages_per_s=1000)
+    meter.note([RawMessage(f"liandong/v1/{site}/pump/p1/telemetry", b"{}", NOON_MS)] * messages)
+    meter.flush(world.clock() - 60_000)
+
+
+def test_a_compound_that_floods_the_door_is_named(world: World, admin: Browser) -> None:
+    assert "Nothing was sent yet." in admin.get("/data-quality").text
+    for site, messages in ((HERE, 60), (ELSEWHERE, 6060), ("made-up", 30)):
+        send(world, site, messages)
+    text = admin.get("/data-quality").text
+    assert "Ping'an Ju more than expected 101.0 6,060" in text
+    assert "Xiaohe Garden 1.0 60" in text
+    assert "no compound that is registered 0.5 30" in text
+    assert metric(world.client.get("/metrics").text, "liandong_sites_over_rate") == 1
+
+
+def test_people_see_what_their_own_compounds_send(world: World, browser_of: Callable[..., Browser]) -> None:
+    for site in (HERE, ELSEWHERE, "made-up"):
+        send(world, site, 60)
+    text = browser_of((Role.PROPERTY_MANAGER, HERE)).get("/data-quality").text
+    assert "Xiaohe Garden 1.0 60" in text
+    assert "Ping'an Ju" not in text
+    assert "no compound that is registered" not in text
 
 
 def test_it_is_not_for_everybody(browser_of: Callable[..., Browser]) -> None:
