@@ -21,6 +21,7 @@ from api.commands import administration, bench, bench_service, demo, doctor, gat
 from api.commands.options import DataDir, told_settings
 from api.embedded_broker import reachable_url
 from api.logs import configure_logs, configure_logs_of
+from api.metrics_port import MetricsPortRefused
 from api.operator_commands import backup_command, broker_app, gateways_app, restore_command
 from api.processes import StartRefused, run_ingest, run_serve, run_up
 from ingest.authority import CertificateUnreadable
@@ -69,6 +70,7 @@ KNOWN_FAILURES = (
     quarantine.NothingToDo,
     administration.Unsound,
     BackupRefused,
+    MetricsPortRefused,
     gateways.BrokerNotPrepared,
     CertificateUnreadable,
 )

@@ -78,7 +78,7 @@ class ScrapedFacts(Collector):
                 most = held.settings.site_messages_per_s
                 found = [
                     *_book_metrics(session, now_ms=now_ms),
-                    *_site_metrics(session, now_ms=now_ms, most_per_s=most),
+                    *_flood_metrics(session, now_ms=now_ms, most_per_s=most),
                     *_work_metrics(session),
                 ]
         except SQLAlchemyError as error:
@@ -95,16 +95,6 @@ class ScrapedFacts(Collector):
             log.warning("telemetry store does not answer", reason=error.reason)
             return False
         return True
-
-
-class BuildInfo(Collector):
-    """For a process that tells nothing but what it counts itself."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def collect(self) -> Iterator[Metric]:
-        yield build_info(self._settings)
 
 
 def build_info(settings: Settings) -> Metric:
@@ -125,7 +115,7 @@ def build_info(settings: Settings) -> Metric:
 def _book_metrics(session: Session, *, now_ms: int) -> Iterator[Metric]:
     ledger = read_ledger(session)
     counts = {"accepted": ledger.accepted, "duplicate": ledger.duplicate, "quarantined": ledger.quarantined}
-    yield _counter("liandong_messages", "Messages by what became of them", "outcome", counts)
+    yield counter_of("liandong_messages", "Messages by what became of them", "outcome", counts)
     for name, help_, count in (
         ("accepted", "Values accepted", ledger.values_accepted),
         ("stored", "Values that are in the telemetry store", ledger.values_stored),
@@ -148,13 +138,8 @@ def _book_metrics(session: Session, *, now_ms: int) -> Iterator[Metric]:
     yield _labelled("liandong_quarantine_waiting", "Messages in quarantine that were not replayed", "reason", kept)
 
 
-def _site_metrics(session: Session, *, now_ms: int, most_per_s: float) -> Iterator[Metric]:
-    traffic = read_traffic(session, now_ms=now_ms)
-    counts = {row.site: row.messages for row in traffic}
-    yield _counter("liandong_site_messages", "Messages by the site that their topic names", "site", counts)
-    sizes = {row.site: row.size_bytes for row in traffic}
-    yield _counter("liandong_site_received_bytes", "Topics and payloads by the site that is named", "site", sizes)
-    flooding = sum(row.messages_per_s > most_per_s for row in traffic)
+def _flood_metrics(session: Session, *, now_ms: int, most_per_s: float) -> Iterator[Metric]:
+    flooding = sum(row.messages_per_s > most_per_s for row in read_traffic(session, now_ms=now_ms))
     yield _gauge("liandong_sites_over_rate", "Sites that sent more than is expected in the last minute", flooding)
 
 
@@ -204,7 +189,7 @@ def _labelled(name: str, help_: str, label: str, counts: dict[str, int]) -> Metr
     return family
 
 
-def _counter(name: str, help_: str, label: str, counts: dict[str, int]) -> Metric:
+def counter_of(name: str, help_: str, label: str, counts: dict[str, int]) -> Metric:
     family = CounterMetricFamily(name, help_, labels=[label])
     for value, count in counts.items():
         family.add_metric([value], count)

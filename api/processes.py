@@ -16,7 +16,6 @@ from dataclasses import fields
 
 import structlog
 import uvicorn
-from prometheus_client import REGISTRY, start_http_server
 
 from alerts.limits import Limits
 from alerts.watch import Watch
@@ -24,7 +23,7 @@ from api.app import create_app
 from api.backup_desk import BackupDesk
 from api.clock import now_ms
 from api.embedded_broker import embedded_broker
-from api.metrics import BuildInfo
+from api.metrics_port import told_measures
 from api.resources import DemoAccount, Resources
 from api.settings import Settings
 from ingest.alarm_topics import AlarmTopics
@@ -282,30 +281,9 @@ def run_up(
             broker_is_connected=lambda: worker.is_connected and worker.is_alive,
             demo_accounts=demo_accounts,
         )
+        stack.enter_context(told_measures(settings, database, clock=now_ms))
         beside(stack, broker_url, store)
         serve_http(resources, listening, told=lambda url: say_ready(f"{url} {mqtt_display}"))
-
-
-@contextmanager
-def told_measures(settings: Settings) -> Iterator[None]:
-    """The measures of a process that has no web server, on a port of their own if the settings name one."""
-    if settings.metrics_port is None:
-        yield
-        return
-    try:
-        server, thread = start_http_server(settings.metrics_port, settings.metrics_host)
-    except OSError as error:
-        where = f"{settings.metrics_host}:{settings.metrics_port}"
-        raise StartRefused(f"metrics port {where} cannot be used: {error.strerror}") from error
-    build = BuildInfo(settings)
-    REGISTRY.register(build)
-    try:
-        yield
-    finally:
-        REGISTRY.unregister(build)
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def run_ingest(settings: Settings) -> None:
@@ -320,7 +298,7 @@ def run_ingest(settings: Settings) -> None:
         store = stack.enter_context(opened_store(settings))
         broker_url = stack.enter_context(running_broker(settings, database))
         worker = stack.enter_context(running_ingest(settings, database, store, broker_url=broker_url, limits=limits))
-        stack.enter_context(told_measures(settings))
+        stack.enter_context(told_measures(settings, database, clock=now_ms))
         say_ready(read_broker_url(broker_url).display)
         while not ending.wait(0.5):
             if not worker.is_alive:

@@ -10,13 +10,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.metrics import program_version
 from ingest import authority, outbox, quarantine, store_writer, worker
 from ingest.errors import Reason
+from ingest.mqtt import read_broker_url
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
+from ingest.republish import Republisher
 from ingest.wire import RawMessage
 from tests.api.kit import PUMP, World
 from tests.servers.child import free_port
 from tests.servers.liandong import StartLiandong
 from tests.servers.mosquitto import Mosquitto
+from tests.waiting import wait_until
 
 # They count for themselves; importing them is what makes them tell.
 INGEST_TELLS = (store_writer.write_seconds, worker.connected_gauge)
@@ -116,8 +119,6 @@ EXPECTED = {
     "liandong_outbox_oldest_seconds": "gauge",
     "liandong_quarantine_waiting": "gauge",
     "liandong_reading_lag_seconds": "histogram",
-    "liandong_site_messages": "counter",
-    "liandong_site_received_bytes": "counter",
     "liandong_sites_over_rate": "gauge",
     "liandong_store_backlog": "gauge",
     "liandong_store_up": "gauge",
@@ -174,10 +175,36 @@ def test_the_end_of_the_brokers_certificate_is_told(world: World) -> None:
     assert sample(text, "liandong_broker_certificate_expiry_timestamp_seconds") == shown.not_after_ms / 1000
 
 
-def test_the_ingest_worker_alone_tells_its_own_measures(liandong_process: StartLiandong, mosquitto: Mosquitto) -> None:
+@pytest.mark.parametrize("command", ["ingest", "up"])
+def test_the_operators_port_names_sites_and_the_public_one_does_not(
+    liandong_process: StartLiandong, mosquitto: Mosquitto, command: str
+) -> None:
     port = free_port()
-    liandong_process("ingest", settings={"MQTT_URL": mosquitto.url, "METRICS_PORT": str(port)})
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    settings = {"MQTT_URL": mosquitto.url, "METRICS_PORT": str(port)}
+    running = liandong_process(command, settings=settings)
+    own = f"http://127.0.0.1:{port}/metrics"
+    assert all_faults(httpx.get(own).text) == {}
+    with Republisher(read_broker_url(mosquitto.url)) as publisher:
+        publisher.send("liandong/v1/my-home/pump/p1/telemetry", b'{"ts": 1795406400000, "values": {"level_m": 1}}')
+
+    def told() -> float | None:
+        return sample(httpx.get(own).text, "liandong_site_messages_total", site="my-home")
+
+    assert wait_until(told, within_s=30, what="the site's message is counted") == 1
+    text = httpx.get(own).text
     assert all_faults(text) == {}
     assert sample(text, "liandong_broker_connected") == 1
     assert sample(text, "liandong_build_info", telemetry="duckdb") == 1
+    if command == "up":
+        public = httpx.get(f"{running.http_url}/metrics").text
+        assert all_faults(public) == {}
+        assert "my-home" not in public
+
+
+def test_a_port_for_measures_that_is_taken_is_told_in_one_line(
+    liandong_process: StartLiandong, mosquitto: Mosquitto
+) -> None:
+    settings = {"MQTT_URL": mosquitto.url, "METRICS_PORT": str(mosquitto.port)}
+    refused = liandong_process("ingest", settings=settings, ready_within_s=None)
+    assert refused.wait(within_s=60) == 1
+    assert f"metrics port 127.0.0.1:{mosquitto.port} cannot be used" in refused.stderr_text()
