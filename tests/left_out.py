@@ -14,6 +14,8 @@ PACKAGE_OF = {
     "initdb": "postgresql",
     "mosquitto": "mosquitto",
     "mosquitto_passwd": "mosquitto",
+    "pg_dump": "postgresql",
+    "pg_restore": "postgresql",
 }
 """Debian's package for each program that the kit starts; `.ci/debian-packages` installs them."""
 

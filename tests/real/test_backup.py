@@ -22,15 +22,18 @@ from api.backup_manifest import DATABASE_FILE, MANIFEST, TELEMETRY_FILE, BackupR
 from api.commands import administration
 from api.restore import restore_backup
 from api.settings import Settings
-from ingest import ledger
+from ingest import ledger, outbox
 from ingest.mqtt import read_broker_url
+from ingest.outbox import PendingBatch
 from ingest.stores.duckdb import DuckDBStore
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
 from registry import activity
 from registry.activity import Entry
 from registry.database import Database
+from tests.left_out import program
 from tests.servers.liandong import LiandongProcess, StartLiandong
+from tests.servers.postgres import Postgres
 from tests.waiting import wait_until
 
 NOW_MS = 1_795_406_400_000
@@ -368,3 +371,35 @@ def test_other_engines_are_told_to_use_their_own_backups(tmp_path: Path) -> None
     settings = settings_of(tmp_path).model_copy(update={"telemetry_url": "influxdb+http://host:8086/?org=a&bucket=b"})
     with pytest.raises(BackupRefused, match=r"docs/operation\.md"):
         restore_backup(tmp_path, settings=settings, is_forced=False, clock=lambda: NOW_MS, tell=say_nothing)
+
+
+# Production.
+
+
+def test_a_dump_of_postgresql_comes_back_with_its_log_and_its_outbox(
+    postgres: Postgres, migrated_postgres: str, tmp_path: Path
+) -> None:
+    first, second = (postgres.new_database(template=migrated_postgres) for _ in range(2))
+    database = Database(postgres.url_of(first))
+    with database.writing() as session:
+        for number in range(20):
+            activity.append(session, [Entry("test", f"thing:{number}", data={"n": number})], now_ms=NOW_MS)
+        outbox.put(session, PendingBatch("a" * 32, 7, ()), now_ms=NOW_MS)
+        ledger.add_counts(session, {ledger.VALUES_ACCEPTED: 7})
+    database.close()
+    address = ["-h", "127.0.0.1", "-p", str(postgres.port), "-U", "liandong"]
+    dump = tmp_path / "liandong.dump"
+    with dump.open("wb") as file:
+        subprocess.run([program("pg_dump"), *address, "-Fc", first], stdout=file, check=True)
+    command = [program("pg_restore"), *address, "-d", second, "--clean", "--if-exists", dump]
+    subprocess.run(command, check=True, capture_output=True)
+    restored = Database(postgres.url_of(second))
+    assert restored.is_current()
+    with restored.reading() as session:
+        assert list(activity.verify_chain(session)) == []
+        assert activity.last_id(session) == 20
+        assert outbox.holds(session, "a" * 32)
+        assert ledger.read_ledger(session).balances
+    restored.close()
+    for name in (first, second):
+        postgres.drop_database(name)
