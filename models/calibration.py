@@ -28,8 +28,8 @@ class Budget:
     `residual_quantile`: share of the fit rows whose residual lies below that mark.
     """
 
-    chance: float = 0.065
-    margin: float = 2.0
+    chance: float = 0.03
+    margin: float = 1.9
     residual_quantile: float = 0.995
     residual_margin: float = 1.8
 

@@ -1,9 +1,11 @@
 """From scores to verdicts: a stretch must last before it counts, and must be over before it ends.
 
-Hysteresis and minimum duration in rows, held for many slots at once. Scores come as a ratio to the slot's threshold.
+Hysteresis and minimum duration, held for many slots at once. Scores come as a ratio to the slot's threshold. Each row
+of a stretch above the threshold counts by its ratio, up to a largest: what is far over it is told sooner than what is
+hardly over it, and no single row is ever enough.
 
 >>> import numpy as np
->>> verdicts = Verdicts(raise_rows=2, clear_rows=2, clear_ratio=0.8)
+>>> verdicts = Verdicts(raise_evidence=2.2, clear_rows=2, clear_ratio=0.8)
 >>> slot = np.array([0])
 >>> [bool(verdicts.update(slot, np.array([r]), np.array([t]))[0]) for t, r in enumerate([0.5, 1.2, 1.1, 0.9, 0.7, 0.6])]
 [False, False, True, False, False, True]
@@ -13,9 +15,11 @@ import numpy as np
 
 from models.reading import Bools, Floats, Ints
 
-RAISE_ROWS = 3
+RAISE_EVIDENCE = 6.0
+MOST_EVIDENCE = 3.0
+"""What one row counts at most: two rows far above the threshold raise a verdict, or six that hardly exceed it."""
 CLEAR_ROWS = 3
-CLEAR_RATIO = 0.5
+CLEAR_RATIO = 0.6
 SETTLE_ROWS = 8640
 """Rows in alarm (a day at 10 s) after which the present behaviour is taken as the new normal one, and told so."""
 
@@ -24,13 +28,14 @@ class Verdicts:
     """Standing verdicts of many slots. A row that was not scored (NaN) neither raises nor clears."""
 
     def __init__(
-        self, *, raise_rows: int = RAISE_ROWS, clear_rows: int = CLEAR_ROWS, clear_ratio: float = CLEAR_RATIO
+        self, *, raise_evidence: float = RAISE_EVIDENCE, clear_rows: int = CLEAR_ROWS, clear_ratio: float = CLEAR_RATIO
     ) -> None:
-        self.raise_rows = raise_rows
+        self.raise_evidence = raise_evidence
         self.clear_rows = clear_rows
         self.clear_ratio = clear_ratio
         self._is_anomalous = np.zeros(0, dtype=bool)
-        self._run = np.zeros(0, dtype=np.int64)
+        # Of the present stretch: the sum of ratios that may raise the verdict, or the rows that may clear it.
+        self._evidence = np.zeros(0)
         self._since_ms = np.zeros(0, dtype=np.int64)
         self._rows_in_alarm = np.zeros(0, dtype=np.int64)
 
@@ -57,12 +62,13 @@ class Verdicts:
             return changed
         was = self._is_anomalous[slots]
         counts = np.where(was, ratio < self.clear_ratio, ratio >= 1.0)
-        run = np.where(counts, self._run[slots] + 1, 0)
-        began = counts & ~was & (run == 1)
+        before = self._evidence[slots]
+        evidence = np.where(counts, before + np.where(was, 1.0, np.minimum(ratio, MOST_EVIDENCE)), 0.0)
+        began = counts & ~was & (before == 0.0)
         self._since_ms[slots] = np.where(began, ts_ms, self._since_ms[slots])
-        changed = run >= np.where(was, self.clear_rows, self.raise_rows)
+        changed = evidence >= np.where(was, self.clear_rows, self.raise_evidence)
         now = was ^ changed
-        self._run[slots] = np.where(changed, 0, run)
+        self._evidence[slots] = np.where(changed, 0.0, evidence)
         self._is_anomalous[slots] = now
         self._rows_in_alarm[slots] = np.where(now, self._rows_in_alarm[slots] + 1, 0)
         return np.asarray(changed)
@@ -71,16 +77,17 @@ class Verdicts:
         """Takes the verdicts back: the slots start anew."""
         self._reserve(slots)
         self._is_anomalous[slots] = False
-        self._run[slots] = 0
+        self._evidence[slots] = 0.0
         self._rows_in_alarm[slots] = 0
 
     def _reserve(self, slots: Ints) -> None:
         need = int(slots.max(initial=-1)) + 1
-        have = len(self._run)
+        have = len(self._evidence)
         if need > have:
             more = max(need, 2 * have, 64) - have
             self._is_anomalous = np.concatenate([self._is_anomalous, np.zeros(more, dtype=bool)])
-            self._run, self._since_ms, self._rows_in_alarm = (
+            self._evidence = np.concatenate([self._evidence, np.zeros(more)])
+            self._since_ms, self._rows_in_alarm = (
                 np.concatenate([array, np.zeros(more, dtype=np.int64)])
-                for array in (self._run, self._since_ms, self._rows_in_alarm)
+                for array in (self._since_ms, self._rows_in_alarm)
             )

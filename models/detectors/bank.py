@@ -17,8 +17,8 @@ from models.reading import Bools, Ints, ReadingBlock, UnitKey
 from models.verdict import SETTLE_ROWS, Verdicts
 
 FIT_ROWS = 400
-RAISE_ROWS = 8
-"""Rows a deviation must last before it is told: whoever is woken at night trusts a hint that lasted."""
+RAISE_EVIDENCE = 12.0
+"""Twice what a recorded series is judged with: whoever is woken at night trusts a hint that lasted."""
 ABSENCE_INTERVALS = 60
 """After a pause longer than so many usual intervals, the level a unit comes back with is taken as its normal one."""
 NEVER_MS = np.iinfo(np.int64).min
@@ -276,7 +276,7 @@ class DetectorBank:
         index = self._group_of_channels.get(channels)
         if index is None:
             index = self._group_of_channels[channels] = len(self._groups)
-            self._groups.append(_Group(self._make_detector(channels), Verdicts(raise_rows=RAISE_ROWS), [], []))
+            self._groups.append(_Group(self._make_detector(channels), Verdicts(raise_evidence=RAISE_EVIDENCE), [], []))
         return index
 
     def _columns_of(self, metrics: tuple[str, ...], group_index: int) -> Ints:

@@ -44,7 +44,7 @@ class Tuning:
     residual_smoothing_rows: float = 3.0
     explained: float = 0.995
     residual_memory: float = 0.25
-    level_clip: float = 200.0
+    level_clip: float = 50.0
     residual_clip: float = 10.0
     sharpness: float = 6.0
     adapts_below: float = 0.4
