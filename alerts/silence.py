@@ -58,8 +58,11 @@ class Silence:
 
     def places(self, units: Iterable[UnitKey]) -> Ints:
         """The places of units, new ones added; a unit that has a place is not for that alone one that was heard."""
-        place = self._place
-        return np.array([place[unit] if unit in place else self._add(unit) for unit in units], dtype=np.int64)
+        units, known = tuple(units), self._place
+        try:
+            return np.array([known[unit] for unit in units], dtype=np.int64)
+        except KeyError:
+            return np.array([known[u] if u in known else self._add(u) for u in units], dtype=np.int64)
 
     def _add(self, unit: UnitKey) -> int:
         index = self._place[unit] = len(self._units)

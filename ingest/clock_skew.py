@@ -36,6 +36,7 @@ class ClockSkew:
         parts = {
             "_least_ms": fresh(NONE_MS, capacity),
             "newest_ms": fresh(NEVER_MS, capacity),
+            "_heard_ms": fresh(0, capacity),
             "_last_newest_ms": fresh(NEVER_MS, capacity),
             "_last_at_ms": fresh(NEVER_MS, capacity),
             "_kept_ms": fresh(0, capacity, STRETCHES),
@@ -49,6 +50,7 @@ class ClockSkew:
 
     _least_ms: Ints
     newest_ms: Ints
+    _heard_ms: Ints
     _last_newest_ms: Ints
     _last_at_ms: Ints
     _kept_ms: Ints
@@ -61,6 +63,7 @@ class ClockSkew:
             self._grow_to(max(most, 2 * len(self._kept)))
         np.minimum.at(self._least_ms, places, received_ms - ts_ms)
         np.maximum.at(self.newest_ms, places, ts_ms)
+        np.maximum.at(self._heard_ms, places, received_ms)
 
     def close_stretch(self, now_ms: int) -> None:
         """Takes what came since the last call as one measurement of each sender that spoke."""
@@ -77,6 +80,10 @@ class ClockSkew:
         self._kept[live] += 1
         self._last_at_ms[spoke], self._last_newest_ms[spoke] = now_ms, newest
         self._least_ms[spoke] = NONE_MS
+
+    def heard_ms(self, place: int) -> int:
+        """When it was last heard; 0 for never."""
+        return int(self._heard_ms[place]) if place < len(self._heard_ms) else 0
 
     def skew_ms(self, place: int) -> int | None:
         """None until there were enough stretches."""

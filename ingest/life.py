@@ -48,6 +48,16 @@ class Minutes:
         return hours_of(self.unit_ids, self.minutes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """Rows of a batch, all (n,); `gateways` is -1 where a unit spoke for itself, None where all did."""
+
+    places: Ints
+    ts_ms: Ints
+    arrived_ms: Ints
+    gateways: Ints | None
+
+
 class Life:
     """All senders that one ingest worker hears; it alone uses it."""
 
@@ -57,8 +67,9 @@ class Life:
         self._skew = ClockSkew()
         self._gateway_skew = ClockSkew()
         self._gateways: dict[tuple[str, str], int] = {}
-        self._gateway_heard_ms: dict[int, int] = {}
-        self._gateway_of: dict[str, int | None] = {}
+        self._gateway_of: dict[str, int] = {}
+        self._spoken: list[_Spoken] = []
+        self._spoken_ms = 0
         self._unit_ids = np.zeros(FIRST_CAPACITY, dtype=np.int64)
         self._minute = np.full(FIRST_CAPACITY, -1, dtype=np.int64)
         self._is_changed = np.zeros(FIRST_CAPACITY, dtype=bool)
@@ -125,36 +136,32 @@ class Life:
         ids: Mapping[UnitKey, int],
         received_ms: int,
     ) -> Minutes | None:
-        """Takes up who spoke; gives back the minutes that the batch's transaction must write down."""
-        arrivals: Ints | None = None
-        found: list[tuple[Ints, Ints]] = []
-        for part in heard:
-            block = part.block
-            of_units = self._places(block.units, ids)
-            places, ts_ms, number = of_units[block.unit_index], block.ts_ms, part.message
-            minutes = ts_ms // MS_PER_MIN
-            is_new = minutes != self._minute[places]
-            if is_new.any():
-                found.append((places[is_new], minutes[is_new]))
-            np.maximum.at(self._newest_ms, places, ts_ms)
-            if arrivals is None:
-                arrivals = np.array([message.received_ms for message in messages], dtype=np.int64)
-                retained = np.array([message.is_retained or message.is_redelivery for message in messages], dtype=bool)
-                has_old_news = bool(retained.any())
-            if has_old_news:
-                # What the broker kept for us says nothing of when it was sent.
-                is_live = ~retained[number]
-                places, ts_ms, number = places[is_live], ts_ms[is_live], number[is_live]
-                of_units = np.unique(places)
-            if len(places):
-                self._silence.hear(of_units, received_ms)
-                self._is_changed[of_units] = True
-                self._skew.observe(places, ts_ms, arrivals[number])
-                self._note_gateways(messages, ts_ms, number, arrivals)
-        if not found:
+        """Notes who spoke; gives back the minutes that the batch's transaction must write down.
+
+        All blocks at once, and only noted: what follows from it is worked out once a second, in `listen`.
+        """
+        if not heard:
             return None
-        places = np.concatenate([places for places, _ in found])
-        return Minutes(places, self._unit_ids[places], np.concatenate([minutes for _, minutes in found]))
+        places = np.concatenate([self._places(part.block.units, ids)[part.block.unit_index] for part in heard])
+        ts_ms = np.concatenate([part.block.ts_ms for part in heard])
+        number = np.concatenate([part.message for part in heard])
+        arrived_ms = np.array([message.received_ms for message in messages], dtype=np.int64)[number]
+        minutes = ts_ms // MS_PER_MIN
+        is_new = minutes != self._minute[places]
+        found = None
+        if is_new.any():
+            new_places = places[is_new]
+            found = Minutes(new_places, self._unit_ids[new_places], minutes[is_new])
+        gateways = self._gateways_of(messages, number)
+        if any(message.is_retained or message.is_redelivery for message in messages):
+            # What the broker kept for us says nothing of when it was sent.
+            is_live = np.array([not (m.is_retained or m.is_redelivery) for m in messages], dtype=bool)[number]
+            np.maximum.at(self._newest_ms, places, ts_ms)
+            places, ts_ms, arrived_ms = places[is_live], ts_ms[is_live], arrived_ms[is_live]
+            gateways = gateways[is_live] if gateways is not None else None
+        self._spoken.append(_Spoken(places, ts_ms, arrived_ms, gateways))
+        self._spoken_ms = received_ms
+        return found
 
     def written(self, minutes: Minutes) -> None:
         """These minutes are safe."""
@@ -164,29 +171,44 @@ class Life:
         for status in statuses:
             self._silence.tell_connection(status.unit, is_online=status.is_online)
 
-    def _note_gateways(self, messages: Sequence[RawMessage], ts_ms: Ints, number: Ints, arrivals: Ints) -> None:
-        of_message = [self._gateway(message.topic) for message in messages]
-        if not any(place is not None for place in of_message):
-            return
-        places = np.array([-1 if place is None else place for place in of_message], dtype=np.int64)[number]
-        is_gateway = places >= 0
-        if is_gateway.any():
-            self._gateway_skew.observe(places[is_gateway], ts_ms[is_gateway], arrivals[number[is_gateway]])
-            for place in np.unique(places[is_gateway]).tolist():
-                self._gateway_heard_ms[place] = int(arrivals[-1])
-
-    def _gateway(self, topic: str) -> int | None:
+    def _gateways_of(self, messages: Sequence[RawMessage], number: Ints) -> Ints | None:
+        """The place of the gateway that sent each row, -1 for none; None where no row came through one."""
+        known = self._gateway_of
         try:
-            return self._gateway_of[topic]
+            of_message = [known[message.topic] for message in messages]
         except KeyError:
+            of_message = [self._gateway(message.topic) for message in messages]
+        if max(of_message) < 0:
+            return None
+        return np.array(of_message, dtype=np.int64)[number]
+
+    def _gateway(self, topic: str) -> int:
+        place = self._gateway_of.get(topic)
+        if place is None:
             parts = topic.split("/")
-            place = None
-            if len(parts) == 6 and parts[3] == GATEWAY_LEVEL:
-                place = self._gateways.setdefault((parts[2], parts[4]), len(self._gateways))
+            is_gateway = len(parts) == 6 and parts[3] == GATEWAY_LEVEL
+            place = self._gateways.setdefault((parts[2], parts[4]), len(self._gateways)) if is_gateway else -1
             if len(self._gateway_of) >= MAX_CACHED_TOPICS:
                 self._gateway_of.clear()
             self._gateway_of[topic] = place
-            return place
+        return place
+
+    def _digest(self) -> None:
+        """What was noted becomes what is known: who was heard, and how clocks go."""
+        if not self._spoken:
+            return
+        spoken, self._spoken = self._spoken, []
+        places = np.concatenate([part.places for part in spoken])
+        if not len(places):
+            return
+        np.maximum.at(self._newest_ms, places, np.concatenate([part.ts_ms for part in spoken]))
+        for part in spoken:
+            self._skew.observe(part.places, part.ts_ms, part.arrived_ms)
+            if part.gateways is not None and (through := part.gateways >= 0).any():
+                self._gateway_skew.observe(part.gateways[through], part.ts_ms[through], part.arrived_ms[through])
+        units = np.unique(places)
+        self._silence.hear(units, self._spoken_ms)
+        self._is_changed[units] = True
 
     # Time passes.
 
@@ -197,6 +219,7 @@ class Life:
 
     def listen(self, now_ms: int, *, is_listening: bool) -> list[Entry]:
         """Lets the clock of silence go on; gives back what is to be told when the broker is lost or found again."""
+        self._digest()
         self._silence.listen(now_ms, is_listening=is_listening)
         if is_listening and self._lost_ms is not None:
             lost_ms, self._lost_ms, self._since_ms = self._lost_ms, None, now_ms
@@ -208,12 +231,13 @@ class Life:
 
     def summarise(self, database: Database, *, told: Sequence[Entry], now_ms: int) -> list[SilenceChange]:
         """Writes down how all senders do, looks what other workers heard, and says whose silence is news."""
+        self._digest()
         self._skew.close_stretch(now_ms)
         self._gateway_skew.close_stretch(now_ms)
         changed = np.flatnonzero(self._is_changed)
         words = self._words(changed)
         gateways = [
-            (site, gateway, self._gateway_heard_ms.get(place, 0), self._gateway_skew.skew_ms(place))
+            (site, gateway, self._gateway_skew.heard_ms(place), self._gateway_skew.skew_ms(place))
             for (site, gateway), place in self._gateways.items()
         ]
         doubtful = self._silence.doubtful()

@@ -294,12 +294,9 @@ class Pipeline:
                     outbox.put(session, pending, now_ms=batch.received_ms)
                 if batch.minutes is not None:
                     put_hours(session, batch.minutes.rows())
-                add_late(
-                    session,
-                    batch.late_by_unit,
-                    received_ms=batch.received_ms,
-                    limit_ms=self._life.unlearned_ms,
-                )
+                if batch.late_by_unit:
+                    unlearned_ms = self._life.unlearned_ms
+                    add_late(session, batch.late_by_unit, received_ms=batch.received_ms, limit_ms=unlearned_ms)
                 counts = {
                     ledger.ACCEPTED: accepted,
                     ledger.DUPLICATE: batch.duplicate_count,
@@ -316,7 +313,8 @@ class Pipeline:
         self._reader.committed(batch)
         if batch.minutes is not None:
             self._life.written(batch.minutes)
-        self._life.tell_connections(status for _, status in batch.statuses)
+        if batch.statuses:
+            self._life.tell_connections(status for _, status in batch.statuses)
         if pending is not None:
             self._writer.hand_over(pending)
         newest_ms = max((int(block.ts_ms[-1]) for block in batch.blocks), default=None)
