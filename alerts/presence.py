@@ -77,6 +77,18 @@ def is_current(*, now_ms: int) -> ColumnElement[bool]:
     )
 
 
+def list_silent(
+    session: Session, *, now_ms: int, visible: Collection[str] | None = None, limit: int = 100
+) -> list[tuple[Unit, PresenceFact]]:
+    """Units that were heard once and are not known now though they did not say goodbye, the latest first."""
+    query = select(Unit, UnitLife).join(UnitLife, UnitLife.unit_id == Unit.id).join(Unit.site)
+    query = query.where(or_(Unit.is_online.is_(None), Unit.is_online.is_(True)), ~is_current(now_ms=now_ms))
+    if visible is not None:
+        query = query.where(Site.key.in_(visible))
+    found = session.execute(query.order_by(UnitLife.heard_ms.desc(), Unit.id).limit(limit))
+    return [(unit, presence_of(unit, life, deaf_since_ms=None, now_ms=now_ms)) for unit, life in found]
+
+
 def count_unknown(
     session: Session, *, deaf_since_ms: int | None, now_ms: int, visible: Collection[str] | None = None
 ) -> dict[Kind, int]:

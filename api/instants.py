@@ -1,7 +1,7 @@
 """Instants as programs read and write them: RFC 3339 with an offset outside, epoch milliseconds inside."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,18 @@ def rfc3339(at_ms: int, zone: str = DEFAULT_TIMEZONE) -> str:
     """`2026-11-23T10:00:00.000+08:00`; what lies outside the calendar is moved to its edge."""
     instant = datetime.fromtimestamp(min(max(at_ms, EARLIEST_MS), LATEST_MS) / 1000, UTC)
     return instant.astimezone(_zone(zone)).isoformat(timespec="milliseconds")
+
+
+def day_edges_ms(start_ms: int, end_ms: int, zone: str = DEFAULT_TIMEZONE) -> list[int]:
+    """The span's ends, and every midnight of the zone between them."""
+    edges = [start_ms]
+    day = datetime.fromtimestamp(start_ms / 1000, _zone(zone)).date()
+    while True:
+        day += timedelta(days=1)
+        midnight_ms = round(datetime(day.year, day.month, day.day, tzinfo=_zone(zone)).timestamp() * 1000)
+        if midnight_ms >= end_ms:
+            return [*edges, end_ms]
+        edges.append(midnight_ms)
 
 
 def read_instant(value: str | int) -> int:

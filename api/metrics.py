@@ -7,7 +7,7 @@ writes, judgements) stands beside the code that does it.
 
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alerts.alarm import count_open_by_severity
+from alerts.presence import count_unknown
 from alerts.ticket import count_by_stage
 from api.activity_feed import ActivityFeed
 from api.resources import Resources
@@ -28,7 +29,9 @@ from ingest.authority import CertificateUnreadable, read_certificate
 from ingest.ledger import read_ledger
 from ingest.stores.contract import StoreError
 from ingest.traffic import read_traffic
-from registry import activity
+from models.equipment import Kind
+from registry import activity, unit_life
+from registry.listening import deaf_since_ms
 
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -80,6 +83,7 @@ class ScrapedFacts(Collector):
                     *_book_metrics(session, now_ms=now_ms),
                     *_flood_metrics(session, now_ms=now_ms, most_per_s=most),
                     *_work_metrics(session),
+                    *_life_metrics(session, now_ms=now_ms),
                 ]
         except SQLAlchemyError as error:
             log.warning("database does not answer", error=type(error).__name__)
@@ -153,6 +157,16 @@ def _work_metrics(session: Session) -> Iterator[Metric]:
     yield entries
 
 
+def _life_metrics(session: Session, *, now_ms: int) -> Iterator[Metric]:
+    deaf_ms = deaf_since_ms(session, now_ms=now_ms)
+    yield _gauge("liandong_listening", "1 while an ingest worker is connected to the broker", int(deaf_ms is None))
+    unknown = count_unknown(session, deaf_since_ms=deaf_ms, now_ms=now_ms)
+    said = "Units whose state is not known now: silent, offline, never heard, or nobody listens"
+    yield _labelled("liandong_units_unknown", said, "kind", {kind.value: unknown.get(kind, 0) for kind in Kind})
+    worst = {sender: skew_ms / 1000 for sender, skew_ms in unit_life.largest_skews(session).items()}
+    yield _labelled("liandong_clock_skew_max_seconds", "The clock that is furthest from ours", "sender", worst)
+
+
 def _disk_metrics(settings: Settings) -> Iterator[Metric]:
     try:
         disk = shutil.disk_usage(settings.data_dir)
@@ -182,7 +196,7 @@ def _gauge(name: str, help_: str, value: float) -> Metric:
     return family
 
 
-def _labelled(name: str, help_: str, label: str, counts: dict[str, int]) -> Metric:
+def _labelled(name: str, help_: str, label: str, counts: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(name, help_, labels=[label])
     for value, count in counts.items():
         family.add_metric([value], count)

@@ -39,6 +39,7 @@ _API: Mapping[tuple[str, str], Access] = {
     ("GET", "/api/v1/units"): EVERYBODY,
     ("GET", "/api/v1/units/{unit}"): EVERYBODY,
     ("GET", "/api/v1/units/{unit}/readings"): EVERYBODY,
+    ("GET", "/api/v1/units/{unit}/coverage"): EVERYBODY,
     ("GET", "/api/v1/alarms"): EVERYBODY,
     ("GET", "/api/v1/alarms/{alarm_id}"): EVERYBODY,
     ("POST", "/api/v1/alarms/{alarm_id}/acknowledge"): ON_DUTY,

@@ -16,6 +16,8 @@ from registry.site import Site
 from registry.unit import Unit
 
 CHUNK = 500
+USUAL_PAUSES = 3
+"""As many of its usual pauses may pass between two readings without a hole in the data."""
 
 
 class UnitLife(Table):
@@ -37,6 +39,11 @@ class UnitLife(Table):
     skew_ms: Mapped[int | None] = mapped_column(BigInteger)
     late_values: Mapped[int] = mapped_column(BigInteger, default=0)
     late_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+    @property
+    def pause_ms(self) -> int:
+        """A pause that is no hole in its data."""
+        return USUAL_PAUSES * self.interval_ms if self.interval_ms is not None else self.limit_ms
 
 
 class GatewayClock(Table):
@@ -182,8 +189,19 @@ def skewed_clocks(
     ]
 
 
-def largest_skews(session: Session) -> tuple[dict[tuple[str, str], int], int]:
-    """Skew by (site, gateway), and the largest of any unit, either way."""
-    known = select(GatewayClock).where(GatewayClock.skew_ms.is_not(None))
-    gateways = {(row.site_key, row.gateway): row.skew_ms or 0 for row in session.scalars(known)}
-    return gateways, session.scalar(select(func.max(func.abs(UnitLife.skew_ms)))) or 0
+def largest_skews(session: Session) -> dict[str, int]:
+    """The largest skew of a gateway's clock and of a unit's, either way, in ms."""
+    columns = {"gateway": GatewayClock.skew_ms, "unit": UnitLife.skew_ms}
+    return {sender: session.scalar(select(func.max(func.abs(column)))) or 0 for sender, column in columns.items()}
+
+
+def gateways_of(session: Session, site_key: str) -> dict[str, GatewayClock]:
+    """Gateways that were heard at a site, by name."""
+    query = select(GatewayClock).where(GatewayClock.site_key == site_key).order_by(GatewayClock.gateway)
+    return {row.gateway: row for row in session.scalars(query)}
+
+
+def pause_of(session: Session, unit_id: int) -> int:
+    """The pause that is no hole in a unit's data, ms; 0 for a unit that was never heard."""
+    life = session.get(UnitLife, unit_id)
+    return life.pause_ms if life is not None else 0

@@ -32,7 +32,7 @@ from registry.site import list_sites
 ALARMS_ON_PAGE = 50
 MAX_AGAIN_SHOWN = 10
 SHELVE, UNSHELVE = "/alarms/{alarm_id}/shelve", "/alarms/{alarm_id}/unshelve"
-MS_PER_H = 3_600_000
+MS_PER_MIN, MS_PER_H = 60_000, 3_600_000
 SHELVING_HOURS = {
     1: msgid("1 hour"),
     4: msgid("4 hours"),
@@ -171,7 +171,7 @@ def _page(
             facts=evidence_facts(kind, alarm.evidence, _=reader._),
             contributions=contributions(kind, alarm.evidence, _=reader._),
             received=reader.moment(alarm.received_ms, site.timezone),
-            arrived_late=abs(alarm.received_ms - alarm.raised_ms) > MS_PER_H,
+            arrived_late=abs(alarm.received_ms - alarm.raised_ms) > MS_PER_MIN,
             again=[reader.moment(ms, site.timezone) for ms in again[-MAX_AGAIN_SHOWN:]],
             acknowledged=(
                 reader.moment(alarm.acknowledged_ms, site.timezone) if alarm.acknowledged_ms is not None else None

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse
 
 from alerts.alarm import count_open_by_severity
+from alerts.presence import count_unknown
 from alerts.severity import Severity
 from alerts.ticket import FINAL_STAGES, Stage, count_by_stage, list_tickets
 from api.pages.alarm_cards import AlarmCard, open_cards_by_severity
@@ -20,6 +21,7 @@ from api.resources import Held, Resources
 from api.security import PageActor
 from ingest.ledger import read_ledger
 from registry import activity
+from registry.listening import deaf_since_ms
 from registry.role import Actor
 from registry.site import list_sites
 from registry.unit import count_units
@@ -99,6 +101,8 @@ def _board(actor: Actor, held: Resources, reader: Reader, site: str) -> Mapping[
             session, is_open=True, site=chosen or None, visible=actor.sites, limit=OPEN_TICKETS_LOOKED_UP
         )
         units = count_units(session, visible=visible)
+        deaf_ms = deaf_since_ms(session, now_ms=reader.now_ms)
+        unknown = count_unknown(session, deaf_since_ms=deaf_ms, now_ms=reader.now_ms, visible=visible)
         return {
             "groups": [
                 SeverityGroup(severity, reader._(SEVERITY_TITLES[severity]), counts[severity], cards[severity])
@@ -112,7 +116,10 @@ def _board(actor: Actor, held: Resources, reader: Reader, site: str) -> Mapping[
                 if stage not in FINAL_STAGES and stages.get(stage)
             ],
             "stage_of_ticket": {ticket.id: reader._(STAGE_TITLES[Stage(ticket.stage)]) for ticket in open_tickets},
-            "units": [(kind, reader._(KIND_TITLES[kind]), count) for kind, count in sorted(units.items())],
+            "units": [
+                (kind, reader._(KIND_TITLES[kind]), count, unknown.get(kind, 0))
+                for kind, count in sorted(units.items())
+            ],
             "health": ingest_health(session, held, reader),
             "sites": [SiteChoice(each.key, each.name, each.key == chosen) for each in sites],
             "site": chosen,
@@ -148,11 +155,24 @@ def ingest_health(session: Session, held: Resources, reader: Reader) -> IngestHe
             book.quarantined,
             shown=number_text(book.quarantined),
         )
+    broker = _("Connected to the broker.") if is_connected else _("No connection to the broker: nothing comes in.")
+    deaf_ms = deaf_since_ms(session, now_ms=reader.now_ms)
+    if deaf_ms is not None:
+        since = reader.moment(deaf_ms)
+        broker = _(
+            "Nobody listens to the equipment since %(time)s (%(ago)s): the state of all units is unknown.",
+            time=since.text,
+            ago=since.ago,
+        )
     return IngestHealth(
-        is_well=is_connected and last_ms is not None and reader.now_ms - last_ms <= QUIET_AFTER_MS and book.balances,
+        is_well=deaf_ms is None
+        and is_connected
+        and last_ms is not None
+        and reader.now_ms - last_ms <= QUIET_AFTER_MS
+        and book.balances,
         heard=heard,
         stored=stored if book.balances else _("The ledger does not balance: tell the operator."),
-        broker=_("Connected to the broker.") if is_connected else _("No connection to the broker: nothing comes in."),
+        broker=broker,
         quarantined=quarantined,
         last=reader.moment(last_ms) if last_ms is not None else None,
     )

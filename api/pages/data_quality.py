@@ -7,9 +7,11 @@ from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse
 
+from alerts.presence import StaleBecause, list_silent
 from api.pages.board import ingest_health
-from api.pages.moments import Moment
+from api.pages.moments import Moment, duration_text
 from api.pages.rendering import reader_of, render
+from api.pages.sender_words import skew_text
 from api.pages.unit_cards import UnitCard, unit_card
 from api.pages.values import number_text
 from api.pages.wording import REASON_TITLES
@@ -20,6 +22,7 @@ from ingest.ledger import read_ledger
 from ingest.traffic import NO_SITE, read_traffic
 from registry.site import Site, list_sites
 from registry.unit import list_offline
+from registry.unit_life import late_units, skewed_clocks
 
 MESSAGES_SHOWN = 25
 UNITS_SHOWN = 100
@@ -78,9 +81,29 @@ def senders(session: Session, held: Resources, sites: Sequence[Site], *, sees_al
     ][:SENDERS_SHOWN]
 
 
+@dataclass(frozen=True, slots=True)
+class SilentUnit:
+    """Heard once, and not known now; `is_behind` when it sends, but readings of the past."""
+
+    unit: UnitCard
+    since: Moment
+    is_behind: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WrongClock:
+    """Of a gateway where there is no unit."""
+
+    unit: UnitCard | None
+    name: str
+    site_key: str
+    skew: str
+
+
 @router.get("/data-quality")
 def show_data_quality(request: Request, actor: PageActor, held: Held, before: int | None = None) -> HTMLResponse:
     reader = reader_of(request)
+    skew_limit_ms = round(held.limits.clock_skew_s * 1000)
     before_id = min(before, 2**62) if before is not None else None
     with held.database.reading() as session:
         book = read_ledger(session)
@@ -134,6 +157,32 @@ def show_data_quality(request: Request, actor: PageActor, held: Held, before: in
             offline=[
                 (unit_card(unit, [], reader=reader), reader.moment(unit.status_ms or 0, unit.site.timezone))
                 for unit in list_offline(session, visible=actor.sites, limit=UNITS_SHOWN)
+            ],
+            silent=[
+                SilentUnit(
+                    unit_card(unit, [], reader=reader),
+                    reader.moment(fact.since_ms or 0, unit.site.timezone),
+                    fact.because is StaleBecause.BEHIND,
+                )
+                for unit, fact in list_silent(session, now_ms=reader.now_ms, visible=actor.sites, limit=UNITS_SHOWN)
+            ],
+            clocks=[
+                WrongClock(
+                    unit_card(clock.unit, [], reader=reader) if clock.unit is not None else None,
+                    clock.name,
+                    clock.site_key,
+                    skew_text(clock.skew_ms, _=reader._),
+                )
+                for clock in skewed_clocks(session, above_ms=skew_limit_ms, visible=actor.sites, limit=UNITS_SHOWN)
+            ],
+            skew_limit=duration_text(skew_limit_ms, _=reader._),
+            late=[
+                (
+                    unit_card(unit, [], reader=reader),
+                    number_text(life.late_values),
+                    reader.moment(life.late_ms or 0, unit.site.timezone),
+                )
+                for unit, life in late_units(session, visible=actor.sites)
             ],
         )
 

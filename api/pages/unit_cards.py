@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from alerts.alarm import Alarm
+from alerts.presence import BEHIND_MS, Presence, StaleBecause, presence_of
 from alerts.severity import Severity, gravest
 from api.pages.moments import Moment, duration_text
 from api.pages.rendering import Reader
@@ -13,17 +15,38 @@ from api.pages.wording import KIND_TITLES
 from api.translations import msgid
 from models.equipment import METRICS, Kind
 from registry.unit import Unit
-
-SILENT_AFTER_MS = 15 * 60_000
-"""After that long without a reading nobody can say how a unit is."""
+from registry.unit_life import UnitLife
 
 
-class Presence(StrEnum):
-    """Whether a unit's state is known at all."""
+class Sign(StrEnum):
+    """How a unit's presence looks on a page."""
 
     ONLINE = "online"
     OFFLINE = "offline"
     UNKNOWN = "unknown"
+
+
+STALE_WORDS: Mapping[StaleBecause, tuple[str, str]] = MappingProxyType(
+    {
+        StaleBecause.OFFLINE: (
+            msgid("Offline"),
+            msgid("Its state is unknown, not healthy. Last heard of %(time)s (%(ago)s)."),
+        ),
+        StaleBecause.SILENT: (
+            msgid("Silent"),
+            msgid("Silent since %(time)s (%(ago)s): how it is now is not known."),
+        ),
+        StaleBecause.BEHIND: (
+            msgid("Sends readings of the past"),
+            msgid("The newest reading is from %(time)s (%(ago)s): how it is now is not known."),
+        ),
+        StaleBecause.NOT_LISTENING: (
+            msgid("Nobody listens"),
+            msgid("Nobody listens to the equipment since %(time)s (%(ago)s): how it is now is not known."),
+        ),
+    }
+)
+"""Title and sentence; none of them says that something is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +72,7 @@ class UnitCard:
 class PresenceWords:
     """What is known of a unit's connection; `detail` completes it. Never says that something is well."""
 
-    presence: Presence
+    presence: Sign
     title: str
     detail: str
 
@@ -86,29 +109,30 @@ def unit_card(unit: Unit, open_alarms: list[Alarm], *, reader: Reader) -> UnitCa
     )
 
 
-def presence_words(unit: Unit, *, newest_ms: int | None, reader: Reader) -> PresenceWords:
-    """`newest_ms` is the time of the unit's newest reading, if it ever sent one."""
+def presence_words(
+    unit: Unit, life: UnitLife | None, *, deaf_since_ms: int | None, newest_ms: int | None, reader: Reader
+) -> PresenceWords:
+    """`newest_ms` is the time of the unit's newest stored reading, if it ever sent one."""
     _ = reader._
-    if unit.is_online is False and unit.status_ms is not None:
-        since = reader.moment(unit.status_ms, unit.site.timezone)
-        detail = _(
-            "Its state is unknown, not healthy. Last heard of %(time)s (%(ago)s).", time=since.text, ago=since.ago
-        )
-        return PresenceWords(Presence.OFFLINE, _("Offline"), detail)
-    if newest_ms is None:
+    if life is None and newest_ms is not None:
+        # Stored a moment ago, or by an older version: nothing but that is known of it.
+        life = UnitLife(unit_id=unit.id, heard_ms=newest_ms, newest_ms=newest_ms, limit_ms=BEHIND_MS)
+    fact = presence_of(unit, life, deaf_since_ms=deaf_since_ms, now_ms=reader.now_ms)
+    if fact.presence is Presence.CURRENT:
+        age_ms = max(0, reader.now_ms - (newest_ms if newest_ms is not None else reader.now_ms))
+        detail = _("Newest reading %(time)s ago.", time=duration_text(age_ms, _=_))
+        return PresenceWords(Sign.ONLINE, _(msgid("Sends readings")), detail)
+    if fact.because is None or fact.since_ms is None:
         title = _("Online, no readings yet") if unit.is_online else _("Never heard")
-        return PresenceWords(Presence.UNKNOWN, title, _("Its state is unknown until the first reading comes."))
-    silent_ms = reader.now_ms - newest_ms
-    if silent_ms > SILENT_AFTER_MS:
-        newest = reader.moment(newest_ms, unit.site.timezone)
-        detail = _(
-            "The newest reading is from %(time)s (%(ago)s): how it is now is not known.",
-            time=newest.text,
-            ago=newest.ago,
-        )
-        return PresenceWords(Presence.UNKNOWN, _("No current readings"), detail)
-    detail = _("Newest reading %(time)s ago.", time=duration_text(silent_ms, _=_))
-    return PresenceWords(Presence.ONLINE, _(msgid("Sends readings")), detail)
+        return PresenceWords(Sign.UNKNOWN, title, _("Its state is unknown until the first reading comes."))
+    since = reader.moment(fact.since_ms, unit.site.timezone)
+    title, detail = STALE_WORDS[fact.because]
+    detail = _(detail, time=since.text, ago=since.ago)
+    if fact.because is StaleBecause.SILENT and life is not None and life.interval_ms is not None:
+        usual = _("It usually speaks every %(time)s.", time=duration_text(max(life.interval_ms, 1000), _=_))
+        detail = f"{detail} {usual}"
+    sign = Sign.OFFLINE if fact.because is StaleBecause.OFFLINE else Sign.UNKNOWN
+    return PresenceWords(sign, _(title), detail)
 
 
 def latest_values(unit: Unit, latest: Mapping[str, tuple[int, float]], *, reader: Reader) -> list[LatestValue]:
@@ -122,7 +146,7 @@ def latest_values(unit: Unit, latest: Mapping[str, tuple[int, float]], *, reader
             text=value_text(kind, name, value, _=reader._),
             at=reader.moment(ts_ms, unit.site.timezone),
             is_known=is_known_metric(kind, name),
-            is_old=reader.now_ms - ts_ms > SILENT_AFTER_MS,
+            is_old=reader.now_ms - ts_ms > BEHIND_MS,
         )
         for name, (ts_ms, value) in sorted(latest.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
     ]

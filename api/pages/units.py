@@ -18,6 +18,7 @@ from api.pages.board import SiteChoice
 from api.pages.history_lines import activity_lines, event_lines
 from api.pages.moments import Moment
 from api.pages.rendering import Reader, reader_of, render
+from api.pages.sender_words import COVERAGE_SPAN_MS, sender_facts
 from api.pages.telemetry_chart import ChartView, Question, chart_view, drawn
 from api.pages.telemetry_window import around
 from api.pages.ticket_cards import ticket_card
@@ -30,9 +31,12 @@ from ingest import event_log
 from ingest.stores.contract import StoreUnavailable
 from models.equipment import Kind
 from registry import activity
+from registry.coverage import coverage_of
 from registry.errors import UnknownUnit
+from registry.listening import deaf_since_ms
 from registry.site import list_sites
 from registry.unit import Unit, get_unit, list_units
+from registry.unit_life import lives_of
 
 UNITS_ON_PAGE = 50
 ALARMS_CONSIDERED = 60
@@ -82,7 +86,7 @@ def show_units(
         for alarm in open_alarms_of_units(session, [unit.id for unit in shown]):
             open_alarms[alarm.unit_id].append(alarm)
         cards = [unit_card(unit, open_alarms[unit.id], reader=reader) for unit in shown]
-        presences = _presences(held, shown, reader)
+        presences = _presences(session, held, shown, reader)
         return render(
             request,
             "units.html",
@@ -168,11 +172,15 @@ def _state(session: Session, held: Resources, unit: Unit, reader: Reader) -> dic
     except StoreUnavailable:
         latest, is_store_away = {}, True
     newest_ms = max((ts_ms for ts_ms, _ in latest.values()), default=None)
+    now_ms, life = reader.now_ms, lives_of(session, [unit.id]).get(unit.id)
+    deaf_ms, pause_ms = deaf_since_ms(session, now_ms=now_ms), life.pause_ms if life is not None else 0
+    coverage = coverage_of(session, unit.id, start_ms=now_ms - COVERAGE_SPAN_MS, end_ms=now_ms, pause_ms=pause_ms)
     still_open = open_alarms_of_unit(session, unit.id)
     cards: list[AlarmCard] = alarm_cards(still_open, limits=held.limits, reader=reader)
     return {
         "unit": unit_card(unit, still_open, reader=reader),
-        "presence": presence_words(unit, newest_ms=newest_ms, reader=reader),
+        "presence": presence_words(unit, life, deaf_since_ms=deaf_ms, newest_ms=newest_ms, reader=reader),
+        "sender": sender_facts(unit, life, coverage, limits=held.limits, reader=reader),
         "values": latest_values(unit, latest, reader=reader),
         "alarms": sorted(cards, key=lambda card: card.severity.rank),
         "newest_ms": newest_ms,
@@ -212,14 +220,17 @@ def _anomaly(
     )
 
 
-def _presences(held: Resources, units: list[Unit], reader: Reader) -> Mapping[str, Any]:
+def _presences(session: Session, held: Resources, units: list[Unit], reader: Reader) -> Mapping[str, Any]:
     try:
         latest = held.store.latest([unit.unit_key for unit in units])
     except StoreUnavailable:
-        return {}
+        latest = {}
+    lives, deaf_ms = lives_of(session, [unit.id for unit in units]), deaf_since_ms(session, now_ms=reader.now_ms)
     return {
         unit.unit_key.path: presence_words(
             unit,
+            lives.get(unit.id),
+            deaf_since_ms=deaf_ms,
             newest_ms=max((ts_ms for ts_ms, _ in latest.get(unit.unit_key, {}).values()), default=None),
             reader=reader,
         )

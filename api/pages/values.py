@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from api.pages.moments import duration_text
 from api.pages.wording import BOOLEAN_WORDS, DERIVED_METRICS, SERVICE_MODE_TITLES
 from api.translations import Translator, msgid
 from models.equipment import EVENT_TITLES, METRICS, Kind, Metric, ServiceMode
@@ -87,6 +88,9 @@ def evidence_facts(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) ->
         if len(points) > MAX_POINTS_SHOWN:
             text += _(msgid(" and %(n)s more"), n=len(points) - MAX_POINTS_SHOWN)
         facts.append(Fact(_(msgid("Points")), text))
+    usual_s = evidence.get("usual_interval_s")
+    if isinstance(usual_s, int | float):
+        facts.append(Fact(_(msgid("Usually speaks every")), duration_text(max(1000, round(usual_s * 1000)), _=_)))
     for name, value in evidence.items():
         if is_known_metric(kind, name) and isinstance(value, int | float):
             facts.append(Fact(metric_title(kind, name, _=_), value_text(kind, name, float(value), _=_)))

@@ -1,6 +1,6 @@
 """Rows of the tables as the shapes of the API, for the person who asks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -9,6 +9,7 @@ from alerts import alarm as alarms
 from alerts import ticket as tickets
 from alerts.alarm import Alarm, AlarmState
 from alerts.limits import Limits
+from alerts.presence import presence_of
 from alerts.severity import Severity
 from alerts.ticket import MOVES, Stage, Ticket, TicketKind
 from api.condition_index import find_condition
@@ -26,9 +27,11 @@ from api.routes.shapes import (
 from api.security import names_people
 from models.equipment import Kind
 from registry.activity import Activity
+from registry.listening import deaf_since_ms
 from registry.role import SYSTEM, Actor
 from registry.site import DEFAULT_TIMEZONE, list_sites
 from registry.unit import Unit
+from registry.unit_life import UnitLife, lives_of
 
 FACTS_FOR_RESIDENTS = frozenset(
     {
@@ -54,7 +57,33 @@ def _moment(at_ms: int | None, zone: str) -> str | None:
     return None if at_ms is None else rfc3339(at_ms, zone)
 
 
-def unit_fields(unit: Unit) -> dict[str, Any]:
+def presence_fields(unit: Unit, life: UnitLife | None, *, deaf_ms: int | None, now_ms: int) -> dict[str, Any]:
+    fact, zone = presence_of(unit, life, deaf_since_ms=deaf_ms, now_ms=now_ms), unit.site.timezone
+    fields: dict[str, Any] = {
+        "presence": fact.presence,
+        "stale_because": fact.because,
+        "known_until": _moment(fact.since_ms, zone),
+    }
+    if life is None:
+        return {
+            **dict.fromkeys(("heard_at", "usual_pause_s", "silent_after_s", "clock_skew_s")),
+            "late_values": 0,
+        } | fields
+    return fields | {
+        "heard_at": rfc3339(life.heard_ms, zone),
+        "usual_pause_s": None if life.interval_ms is None else life.interval_ms / 1000,
+        "silent_after_s": life.limit_ms / 1000,
+        "clock_skew_s": None if life.skew_ms is None else life.skew_ms / 1000,
+        "late_values": life.late_values,
+    }
+
+
+def unit_fields(session: Session, unit: Unit, *, now_ms: int) -> dict[str, Any]:
+    deaf_ms, life = deaf_since_ms(session, now_ms=now_ms), lives_of(session, [unit.id]).get(unit.id)
+    return _named(unit) | presence_fields(unit, life, deaf_ms=deaf_ms, now_ms=now_ms)
+
+
+def _named(unit: Unit) -> dict[str, Any]:
     return {
         "unit": unit.unit_key.path,
         "site": unit.site.key,
@@ -71,8 +100,12 @@ def unit_fields(unit: Unit) -> dict[str, Any]:
     }
 
 
-def unit_shape(unit: Unit) -> UnitShape:
-    return UnitShape(**unit_fields(unit))
+def unit_shapes(session: Session, units: Sequence[Unit], *, now_ms: int) -> list[UnitShape]:
+    deaf_ms, lives = deaf_since_ms(session, now_ms=now_ms), lives_of(session, [unit.id for unit in units])
+    return [
+        UnitShape(**_named(unit), **presence_fields(unit, lives.get(unit.id), deaf_ms=deaf_ms, now_ms=now_ms))
+        for unit in units
+    ]
 
 
 def _alarm_fields(alarm: Alarm, *, limits: Limits, actor: Actor) -> dict[str, Any]:

@@ -9,24 +9,37 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from api.errors import InvalidField, UnknownMetric
-from api.instants import rfc3339
+from api.instants import day_edges_ms, rfc3339
 from api.resources import Held
 from api.routes.parameters import DEFAULT_ITEMS, AbsentIfEmpty, Cursor, Filter, Instant, Limit, UnitPath
-from api.routes.presenting import unit_fields, unit_shape
-from api.routes.shapes import MetricShape, Page, ReadingsShape, SiteShape, UnitDetail, UnitShape
+from api.routes.presenting import unit_fields, unit_shapes
+from api.routes.shapes import (
+    CoverageShape,
+    CoveredDay,
+    MetricShape,
+    Page,
+    ReadingsShape,
+    SiteShape,
+    UnitDetail,
+    UnitShape,
+)
 from api.security import ApiActor, check_site
 from ingest.stores.contract import StoreError, TelemetryStore
 from ingest.wire import MAX_METRIC_NAME_LENGTH
 from models.equipment import METRICS, Kind
 from models.reading import UnitKey
+from registry.coverage import coverage_by_span
 from registry.errors import UnknownUnit
 from registry.role import Actor
 from registry.site import SLUG, list_sites
 from registry.unit import Unit, get_unit, list_units
+from registry.unit_life import pause_of
 
 DEFAULT_SPAN_MS = 24 * 3600 * 1000
 DEFAULT_POINTS = 500
 MOST_POINTS = 5_000
+DEFAULT_COVERAGE_MS = 30 * 24 * 3600 * 1000
+MOST_COVERAGE_MS = 400 * 24 * 3600 * 1000
 MOST_STEP_S = 366 * 24 * 3600
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 
@@ -69,7 +82,8 @@ def list_units_seen(
             limit=limit + 1,
         )
         more = units[limit - 1].id if len(units) > limit else None
-        return Page(items=[unit_shape(unit) for unit in units[:limit]], next=str(more) if more is not None else None)
+        shapes = unit_shapes(session, units[:limit], now_ms=held.clock())
+        return Page(items=shapes, next=str(more) if more is not None else None)
 
 
 @router.get("/units/{unit}")
@@ -77,7 +91,8 @@ def show_unit(request: Request, actor: ApiActor, held: Held, unit: UnitPath) -> 
     """A unit with its metrics and their newest values."""
     with held.database.reading() as session:
         found = unit_seen(request, session, actor, unit)
-        fields, key, zone = unit_fields(found), found.unit_key, found.site.timezone
+        fields = unit_fields(session, found, now_ms=held.clock())
+        key, zone = found.unit_key, found.site.timezone
     latest: Mapping[str, tuple[int, float]] = {}
     is_available = True
     try:
@@ -112,6 +127,45 @@ def list_readings(
     _check_metric(held.store, key, metric)
     points = held.store.points(key, metric, start_ms=start_ms, end_ms=end_ms, step_ms=step_s * 1000)
     return ReadingsShape(metric=metric, step_s=step_s, points=[tuple(point) for point in points])
+
+
+@router.get("/units/{unit}/coverage")
+def show_coverage(
+    request: Request,
+    actor: ApiActor,
+    held: Held,
+    unit: UnitPath,
+    start: Annotated[Instant | None, AbsentIfEmpty, Query(description="30 days before the end when absent")] = None,
+    end: Annotated[Instant | None, AbsentIfEmpty, Query(description="now when absent")] = None,
+) -> CoverageShape:
+    """The share of time with data, by day of the site; a backlog counts for the time when it was measured."""
+    end_ms = held.clock() if end is None else end
+    start_ms = max(0, end_ms - DEFAULT_COVERAGE_MS) if start is None else start
+    if not start_ms < end_ms <= start_ms + MOST_COVERAGE_MS:
+        raise InvalidField("start", "must lie before end, by 400 days at most")
+    with held.database.reading() as session:
+        found = unit_seen(request, session, actor, unit)
+        zone = found.site.timezone
+        edges = day_edges_ms(start_ms, end_ms, zone)
+        spans = coverage_by_span(session, found.id, edges_ms=edges, pause_ms=pause_of(session, found.id))
+    covered_ms, total_ms = sum(span.covered_ms for span in spans), sum(span.total_ms for span in spans)
+    return CoverageShape(
+        unit=unit,
+        start=rfc3339(start_ms, zone),
+        end=rfc3339(end_ms, zone),
+        covered_s=covered_ms // 1000,
+        total_s=total_ms // 1000,
+        share=covered_ms / total_ms if total_ms else None,
+        days=[
+            CoveredDay(
+                day=rfc3339(edge, zone)[:10],
+                covered_s=span.covered_ms // 1000,
+                total_s=span.total_ms // 1000,
+                share=span.share,
+            )
+            for edge, span in zip(edges[:-1], spans, strict=True)
+        ],
+    )
 
 
 def find_unit_seen(session: Session, actor: Actor, path: str) -> Unit | None:

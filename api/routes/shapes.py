@@ -5,6 +5,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.alarm import AlarmState
+from alerts.presence import Presence, StaleBecause
 from alerts.severity import Severity
 from alerts.ticket import Stage, TicketKind
 from ingest.errors import Reason
@@ -72,6 +73,16 @@ class UnitShape(BaseModel):
     is_confirmed: bool = Field(description="false: heard, but not entered or confirmed by a person")
     is_online: bool | None = Field(description="null: it never told")
     status_at: Rfc3339 | None
+    presence: Presence = Field(description="whether its state is known; what is not `current` is unknown, never well")
+    stale_because: StaleBecause | None
+    known_until: Rfc3339 | None = Field(description="until when its state was known; null while it is")
+    heard_at: Rfc3339 | None = Field(description="arrival of its last reading")
+    usual_pause_s: float | None = Field(description="between arrivals; null until it was learned")
+    silent_after_s: float | None = Field(description="a longer pause means that its state is unknown")
+    clock_skew_s: float | None = Field(
+        description="its clock is behind ours by so much; negative: ahead; null: unknown"
+    )
+    late_values: int = Field(description="values that came after newer ones")
 
 
 class MetricShape(BaseModel):
@@ -88,6 +99,25 @@ class MetricShape(BaseModel):
 class UnitDetail(UnitShape):
     metrics: list[MetricShape]
     is_telemetry_available: bool = Field(description="false: the telemetry store does not answer now")
+
+
+class CoveredDay(BaseModel):
+    day: str = Field(description="date at the site", json_schema_extra={"format": "date"})
+    covered_s: int
+    total_s: int
+    share: float | None
+
+
+class CoverageShape(BaseModel):
+    """How much of a span there is data of. It counts from the unit's first data on."""
+
+    unit: str
+    start: Rfc3339
+    end: Rfc3339
+    covered_s: int
+    total_s: int
+    share: float | None = Field(description="0 to 1; null where there was nothing to cover")
+    days: list[CoveredDay]
 
 
 class ReadingsShape(BaseModel):

@@ -13,7 +13,7 @@ from registry.coverage import MS_PER_MIN, coverage_of
 from registry.database import Database
 from registry.listening import deaf_since_ms
 from registry.unit import get_unit
-from registry.unit_life import UnitLife, largest_skews, lives_of
+from registry.unit_life import UnitLife, gateways_of, largest_skews, lives_of
 from tests.ingest.line import FIRE, GATEWAY_TOPIC, LIFT, PUMP, Line, at_ms, raw, reading, status
 
 HOUR = 3600
@@ -228,11 +228,6 @@ def test_late_values_are_counted_by_unit(line: Line) -> None:
 # Clocks
 
 
-def skews(line: Line) -> tuple[int | None, dict[tuple[str, str], int]]:
-    with line.database.reading() as session:
-        return life_of(line, PUMP).skew_ms, largest_skews(session)[0]
-
-
 @pytest.mark.parametrize("lag", [-300.0, 0.5, 3600.0])
 def test_the_skew_of_a_clock_is_measured(line: Line, lag: float) -> None:
     speaks(line, 300, PUMP, lag=lag)
@@ -266,9 +261,10 @@ def test_a_gateway_has_a_clock_of_its_own(line: Line) -> None:
         said = [{"kind": k, "unit": u, "ts": at_ms(second - 120), "values": {"rain_mm_h": 0}} for k, u in units]
         line.take(raw(GATEWAY_TOPIC, said, second=second))
         ticked(line, second)
-    of_unit, of_gateways = skews(line)
-    assert of_unit == 120_000
-    assert of_gateways == {("xiaohe", "g1"): 120_000}
+    assert life_of(line, PUMP).skew_ms == 120_000
+    with line.database.reading() as session:
+        assert {name: row.skew_ms for name, row in gateways_of(session, "xiaohe").items()} == {"g1": 120_000}
+        assert largest_skews(session) == {"gateway": 120_000, "unit": 120_000}
 
 
 def test_nothing_in_it_stops_the_stream(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
