@@ -73,6 +73,9 @@ class Life:
         self._unit_ids = np.zeros(FIRST_CAPACITY, dtype=np.int64)
         self._minute = np.full(FIRST_CAPACITY, -1, dtype=np.int64)
         self._is_changed = np.zeros(FIRST_CAPACITY, dtype=bool)
+        self._is_written = np.zeros(FIRST_CAPACITY, dtype=bool)
+        self._has_news = False
+        self._summarised_ms: int | None = None
         self._newest_ms = np.zeros(FIRST_CAPACITY, dtype=np.int64)
         self._since_ms = 0
         self._lost_ms: int | None = None
@@ -108,6 +111,7 @@ class Life:
             )
             self._newest_ms[place] = newest
             self._is_changed[place] = life is None
+            self._is_written[place] = life is not None and life.newest_ms > 0
         for unit in offline:
             self._silence.tell_connection(unit, is_online=False)
         self._silence.listen(now_ms)
@@ -118,7 +122,13 @@ class Life:
         places = self._silence.places(units)
         if len(self._silence) > known:
             while len(self._silence) > len(self._unit_ids):
-                for name, fill in (("_unit_ids", 0), ("_minute", -1), ("_is_changed", False), ("_newest_ms", 0)):
+                for name, fill in (
+                    ("_unit_ids", 0),
+                    ("_minute", -1),
+                    ("_is_changed", False),
+                    ("_is_written", False),
+                    ("_newest_ms", 0),
+                ):
                     array = getattr(self, name)
                     setattr(self, name, np.concatenate([array, np.full(len(array), fill, dtype=array.dtype)]))
             for unit, place in zip(units, places.tolist(), strict=True):
@@ -207,6 +217,8 @@ class Life:
             if part.gateways is not None and (through := part.gateways >= 0).any():
                 self._gateway_skew.observe(part.gateways[through], part.ts_ms[through], part.arrived_ms[through])
         units = np.unique(places)
+        # Who is new, or was silent, is written down at once: nobody shall be called unknown who has just spoken.
+        self._has_news |= bool((~self._is_written[units] | self._silence.is_silent(units)).any())
         self._silence.hear(units, self._spoken_ms)
         self._is_changed[units] = True
 
@@ -228,6 +240,12 @@ class Life:
             self._lost_ms = now_ms
             return [Entry("broker.lost", f"worker:{self._worker}")]
         return []
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether `summarise` should be called now."""
+        if self._has_news or self._summarised_ms is None:
+            return True
+        return not 0 <= now_ms - self._summarised_ms < listening.HEARTBEAT_MS
 
     def summarise(self, database: Database, *, told: Sequence[Entry], now_ms: int) -> list[SilenceChange]:
         """Writes down how all senders do, looks what other workers heard, and says whose silence is news."""
@@ -257,6 +275,8 @@ class Life:
                 if unit_id in lives:
                     self._silence.correct(unit, lives[unit_id].heard_ms)
         self._is_changed[changed] = False
+        self._is_written[changed] = True
+        self._has_news, self._summarised_ms = False, now_ms
         return self._silence.changes(now_ms)
 
     def _words(self, places: Ints) -> list[LifeWord]:

@@ -35,7 +35,6 @@ from models.reading import ReadingBlock, UnitKey
 from registry.activity import Entry
 from registry.coverage import put_hours
 from registry.database import Database
-from registry.listening import HEARTBEAT_MS
 from registry.unit import connection_states, set_status
 from registry.unit_life import add_late
 
@@ -100,7 +99,6 @@ class Pipeline:
         )
         self._carried: list[Signal] = []
         self._life = Life(limits=limits or Limits(), worker=worker)
-        self._summarised_ms = 0
         self._to_tell: list[Entry] = []
 
     # Start.
@@ -222,9 +220,9 @@ class Pipeline:
         now_ms = self._clock()
         self._carried += self._watch.tick(now_ms)
         self._to_tell += self._life.listen(now_ms, is_listening=is_listening)
-        if self._to_tell or not 0 <= now_ms - self._summarised_ms < HEARTBEAT_MS:
+        if self._to_tell or self._life.is_due(now_ms):
             changes = self._retried(lambda: self._life.summarise(self._database, told=self._to_tell, now_ms=now_ms))
-            self._to_tell, self._summarised_ms = [], now_ms
+            self._to_tell = []
             self._carried += self._watch.tell_silence(changes, now_ms)
         if self._carried:
             units = self._directory.look_up({s.unit for s in self._carried}, now_ms=now_ms).ids
