@@ -155,9 +155,19 @@ def _verdict(change: VerdictChange) -> Flag:
         "threshold": _rounded(change.threshold),
         "contributions": shares,
     }
+    if change.differences:
+        evidence["differences"] = [
+            [each.channel, *(_significant(value) for value in (each.now, each.low, each.high))]
+            for each in change.differences[:CHANNELS_SHOWN]
+        ]
     if change.is_rebaselined:
         evidence["is_rebaselined"] = True
     return Flag(change.unit, ANOMALY, change.ts_ms, float(change.is_anomalous), evidence)
+
+
+def _significant(number: float) -> float | None:
+    """Five digits: a channel may be measured in thousandths or in millions."""
+    return float(f"{number:.5g}") if math.isfinite(number) else None
 
 
 def _rounded(number: float) -> float | None:

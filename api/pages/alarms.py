@@ -19,7 +19,7 @@ from api.pages.history_lines import activity_lines
 from api.pages.rendering import Reader, reader_of, render
 from api.pages.telemetry_window import around
 from api.pages.unit_cards import unit_card
-from api.pages.values import contributions, evidence_facts
+from api.pages.values import causes, contributions, evidence_facts
 from api.pages.wording import SEVERITY_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor, check_csrf, check_site, names_people, safe_next
@@ -170,6 +170,7 @@ def _page(
             unit=unit_card(unit, [], reader=reader),
             facts=evidence_facts(kind, alarm.evidence, _=reader._),
             contributions=contributions(kind, alarm.evidence, _=reader._),
+            causes=causes(kind, alarm.evidence, _=reader._),
             received=reader.moment(alarm.received_ms, site.timezone),
             arrived_late=abs(alarm.received_ms - alarm.raised_ms) > MS_PER_MIN,
             again=[reader.moment(ms, site.timezone) for ms in again[-MAX_AGAIN_SHOWN:]],

@@ -16,7 +16,7 @@ from api.pages.board import SiteChoice
 from api.pages.rendering import reader_of, render
 from api.pages.ticket_cards import actor_name, history, offers, progress, ticket_card
 from api.pages.unit_cards import unit_card
-from api.pages.values import contributions, evidence_facts
+from api.pages.values import causes, contributions, evidence_facts
 from api.pages.wording import SEVERITY_TITLES, STAGE_TITLES, TICKET_KIND_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor, check_csrf, check_site, names_people
@@ -193,6 +193,7 @@ def _page(
                     alarm_card(alarm, limits=held.limits, reader=reader),
                     evidence_facts(Kind(alarm.unit.kind), alarm.evidence, _=reader._),
                     contributions(Kind(alarm.unit.kind), alarm.evidence, _=reader._),
+                    causes(Kind(alarm.unit.kind), alarm.evidence, _=reader._),
                 )
                 for alarm in alarms_of_ticket(session, ticket.id)
             ],

@@ -23,7 +23,7 @@ from api.pages.telemetry_chart import ChartView, Question, chart_view, drawn
 from api.pages.telemetry_window import around
 from api.pages.ticket_cards import ticket_card
 from api.pages.unit_cards import latest_values, presence_words, unit_card
-from api.pages.values import Contribution, contributions
+from api.pages.values import CauseWords, Contribution, causes, contributions
 from api.pages.wording import KIND_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor, check_site
@@ -54,6 +54,7 @@ class AnomalyWords:
     since: Moment
     is_active: bool
     contributions: list[Contribution]
+    causes: list[CauseWords]
     start_ms: int
     end_ms: int
 
@@ -215,6 +216,7 @@ def _anomaly(
         since=reader.moment(begun_ms, unit.site.timezone),
         is_active=alarm.is_active,
         contributions=contributions(Kind(unit.kind), alarm.evidence, _=reader._),
+        causes=causes(Kind(unit.kind), alarm.evidence, _=reader._),
         start_ms=start_ms,
         end_ms=end_ms,
     )

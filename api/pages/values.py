@@ -8,6 +8,7 @@ from api.pages.moments import duration_text
 from api.pages.wording import BOOLEAN_WORDS, DERIVED_METRICS, SERVICE_MODE_TITLES
 from api.translations import Translator, msgid
 from models.equipment import EVENT_TITLES, METRICS, Kind, Metric, ServiceMode
+from models.explain import Difference, likely_causes
 
 MAX_POINTS_SHOWN = 20
 
@@ -22,15 +23,28 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """How much one metric contributed to a verdict; `share` from 0 to 1."""
+    """How much one metric contributed to a verdict; `share` from 0 to 1.
+
+    `now` and `usual` are its value then and the range it kept before, in words; empty where that was not told.
+    """
 
     metric: str
     title: str
     share: float
+    now: str = ""
+    usual: str = ""
 
     @property
     def percent(self) -> str:
         return f"{self.share * 100:.0f} %"
+
+
+@dataclass(frozen=True, slots=True)
+class CauseWords:
+    """A likely failure mode and what to look at on site."""
+
+    title: str
+    look_at: str
 
 
 def find_metric(kind: Kind, name: str) -> Metric:
@@ -69,11 +83,39 @@ def value_text(kind: Kind, name: str, value: float, *, _: Translator) -> str:
 
 def contributions(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) -> list[Contribution]:
     """Contributions of an anomaly's evidence, largest first; empty for other alarms."""
+    differences = {each.channel: each for each in _differences(evidence)}
     found = []
     for row in evidence.get("contributions", ()):
         name, share = str(row[0]), float(row[1])
-        found.append(Contribution(name, metric_title(kind, name, _=_), share))
+        now = usual = ""
+        if (each := differences.get(name)) is not None:
+            now, usual = _level_text(kind, name, each.now), _range_text(kind, name, each.low, each.high)
+        found.append(Contribution(name, metric_title(kind, name, _=_), share, now, usual))
     return sorted(found, key=lambda contribution: -contribution.share)
+
+
+def causes(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) -> list[CauseWords]:
+    """What an anomaly likely is and where to look, by the directions in which its values moved; empty where unclear."""
+    return [CauseWords(_(cause.title), _(cause.look_at)) for cause in likely_causes(kind, _differences(evidence))]
+
+
+def _differences(evidence: Mapping[str, Any]) -> list[Difference]:
+    shares = {str(row[0]): float(row[1]) for row in evidence.get("contributions", ())}
+    return [
+        Difference(str(name), shares.get(str(name), 0.0), float(now), float(low), float(high))
+        for name, now, low, high in evidence.get("differences", ())
+        if None not in (now, low, high)
+    ]
+
+
+def _level_text(kind: Kind, name: str, value: float) -> str:
+    """A mean, also of a state: three of ten rows running are 0.3, not a word."""
+    unit = find_metric(kind, name).unit
+    return f"{number_text(value)} {unit}" if unit else number_text(value)
+
+
+def _range_text(kind: Kind, name: str, low: float, high: float) -> str:
+    return f"{number_text(low)} – {_level_text(kind, name, high)}"
 
 
 def evidence_facts(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) -> list[Fact]:

@@ -13,6 +13,7 @@ from models.detectors.contract import Detector, NotEnoughHistory, NothingVaries
 from models.detectors.lagged_pca import LaggedPca
 from models.detectors.warm_up import Gathered, WarmUp
 from models.equipment import METRICS
+from models.explain import Difference
 from models.reading import Bools, Ints, ReadingBlock, UnitKey
 from models.verdict import SETTLE_ROWS, Verdicts
 
@@ -29,7 +30,8 @@ FIRST_CAPACITY = 64
 class VerdictChange:
     """A unit began or ceased to behave unlike before, at the row of `ts_ms`.
 
-    `since_ms` is the first row of the stretch that led to the verdict; `contributions` are shares, largest first.
+    `since_ms` is the first row of the stretch that led to the verdict; `contributions` are shares, largest first, and
+    `differences` tell the same channels in their units.
     `is_rebaselined`: the verdict ends because what was unlike before has lasted so long that it is the normal now.
     """
 
@@ -41,6 +43,7 @@ class VerdictChange:
     threshold: float
     contributions: tuple[tuple[str, float], ...]
     is_rebaselined: bool = False
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,7 @@ class DetectorBank:
         if changed.any() or settled.any():
             now_anomalous = group.verdicts.is_anomalous(slots)
             since_ms = group.verdicts.since_ms(slots)
+            described = group.detector.describe(slots)
             if settled.any():
                 group.detector.rebaseline(slots[settled])
                 group.verdicts.clear(slots[settled])
@@ -205,6 +209,17 @@ class DetectorBank:
                         threshold=float(scores.threshold[i]),
                         contributions=tuple((group.detector.channels[c], float(shares[c])) for c in order.tolist()),
                         is_rebaselined=bool(settled[i]),
+                        differences=tuple(
+                            Difference(
+                                channel=group.detector.channels[c],
+                                share=float(shares[c]),
+                                now=float(described.now[i, c]),
+                                low=float(described.low[i, c]),
+                                high=float(described.high[i, c]),
+                            )
+                            for c in order.tolist()
+                            if shares[c] > 0
+                        ),
                     )
                 )
         self._notice_strangers(group, block, places, rows, columns, was_anomalous)

@@ -69,6 +69,18 @@ class Scores:
     contributions: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Where channels stand, in their own units: shapes (n, channels), NaN for a channel that is not judged.
+
+    `now` is the level of the last rows, `low` to `high` the range it usually kept before what it is judged for began.
+    """
+
+    now: Floats
+    low: Floats
+    high: Floats
+
+
 class Detector(Protocol):
     """Many units of one channel set, vectorised. Scores a row with what was known before it, then learns from it."""
 
@@ -83,6 +95,9 @@ class Detector(Protocol):
 
     def score(self, slots: Ints, values: Floats, *, is_frozen: Bools | None = None) -> Scores:
         """Scores at most one row a slot, in order of time. A frozen slot (in alarm) scores but does not adapt."""
+
+    def describe(self, slots: Ints) -> Described:
+        """What the last scores rest on, in words of the channels' own units."""
 
     def interrupt(self, slots: Ints) -> None:
         """Rows are missing before the next one: what it follows is not known. What was fitted and learned stays."""

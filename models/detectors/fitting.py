@@ -22,6 +22,8 @@ CONSTANT_BELOW = 1e-9
 """Relative difference that is rounding."""
 LEAST_RESIDUAL_LIMIT = 1e-8
 QUANTUM_GROWTH = 1.5
+USUAL_SHARE = 0.995
+"""Of the fit rows that lie below the upper end of the range that is told as usual, and above its lower end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class ResidualFit:
     """The relation part: what the components leave unexplained.
 
     `residual_map` is (lags * channels) squared, `lagged` (lags, channels); `reach` is the farthest squared distance.
+    `usual_low` to `usual_high` hold nearly all fit rows, told from the last `average`.
     """
 
     spread: Floats
@@ -85,6 +88,8 @@ class ResidualFit:
     memory_rows: float
     lagged: Floats
     reach: Floats
+    usual_low: Floats
+    usual_high: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,7 @@ def _fit_residual(values: Floats, start: Floats, is_missing: Bools, tuning: Tuni
         energies[part] = _energy(lagged[part], _residual_map(lagged[~edge], tuning), tuning.lags)
     budget = tuning.budget
     energies = ewma(energies, rows=tuning.residual_smoothing_rows, start=np.zeros(len(start)))
+    usual_low, usual_high = np.quantile(values, [1.0 - USUAL_SHARE, USUAL_SHARE], axis=0) - average[-1]
     limit = budget.residual_margin * np.quantile(energies, budget.residual_quantile, axis=0)
     return ResidualFit(
         spread=spread,
@@ -194,6 +200,8 @@ def _fit_residual(values: Floats, start: Floats, is_missing: Bools, tuning: Tuni
         memory_rows=memory_rows,
         lagged=everything[-1].reshape(tuning.lags, -1),
         reach=np.maximum(1.0, np.max(standard**2, axis=0)),
+        usual_low=usual_low,
+        usual_high=usual_high,
     )
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.calibration import normal_equivalent
-from models.detectors.contract import FitFacts, Scores, StateArrays
+from models.detectors.contract import Described, FitFacts, Scores, StateArrays
 from models.detectors.fitting import DEFAULT_TUNING, Tuning, fit_slot, next_quantum
 from models.detectors.slot_state import SlotState
 from models.reading import Bools, Floats, Ints
@@ -92,6 +92,16 @@ class LaggedPca:
         shares[~is_scored] = np.nan
         self._learn(slots, values, told & ~is_settling[:, None], level, frozen, anomaly_score >= 1.0)
         return Scores(anomaly_score, np.ones(len(slots)), shares)
+
+    def describe(self, slots: Ints) -> Described:
+        state = self._state
+        is_used, usual = state.is_used[slots], state.slow_average[slots]
+        now = state.second_average[slots] + state.smoothed[slots] * state.level_spread[slots]
+        return Described(
+            now=np.where(is_used, now, np.nan),
+            low=np.where(is_used, usual + state.usual_low[slots], np.nan),
+            high=np.where(is_used, usual + state.usual_high[slots], np.nan),
+        )
 
     def interrupt(self, slots: Ints) -> None:
         self._state.is_known[slots] = False

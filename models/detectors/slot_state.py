@@ -17,7 +17,8 @@ class SlotState:
 
     Learned in the fit: `level_spread`, `deviation`, `degrees`, `level_limit`; `residual_spread`, `residual_limit`,
     `residual_map` (slots, lags * channels, lags * channels), `sensitivity` (slots, channels, channels: how much of a
-    variance of one channel reaches the residual of another), `reach`, `memory_rows` (slots,), `fit_quantum`.
+    variance of one channel reaches the residual of another), `reach`, `memory_rows` (slots,), `fit_quantum`,
+    `usual_low` and `usual_high` (from the slow average).
     Carried from row to row: the averages, `smoothed`, `farthest`, `energy`, `lagged` and `is_known` (slots, lags,
     channels; newest first), `settled_rows`, `slow_rows` and `frozen_rows` (slots,), `quantum`, `last`.
     """
@@ -46,6 +47,8 @@ class SlotState:
         self.settled_rows = np.zeros(0, dtype=np.int64)
         self.is_known = np.zeros((0, lags, channels), dtype=bool)
         self.reach = np.ones((0, channels))
+        self.usual_low = np.zeros((0, channels))
+        self.usual_high = np.zeros((0, channels))
         self.frozen_rows = np.zeros(0, dtype=np.int64)
         self.fit_quantum = np.zeros((0, channels))
         self.quantum = np.zeros((0, channels))
@@ -111,6 +114,8 @@ class SlotState:
         self.settled_rows[slot] = np.iinfo(np.int32).max
         self.is_known[slot] = used
         self.reach[slot] = spread_out(residual.reach, 0.0)
+        self.usual_low[slot] = spread_out(residual.usual_low, 0.0)
+        self.usual_high[slot] = spread_out(residual.usual_high, 0.0)
         self.frozen_rows[slot] = 0
         self.fit_quantum[slot] = spread_out(fitted.quantum, 0.0)
         self.quantum[slot] = spread_out(fitted.quantum, 0.0)

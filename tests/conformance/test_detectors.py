@@ -348,3 +348,28 @@ def test_what_is_not_the_state_of_a_slot_is_refused_and_changes_nothing(make_det
             detector.load(0, wrong)
     rows = after_fit(35, 20)
     np.testing.assert_array_equal(score_rows(detector, rows)[0], score_rows(untouched, rows)[0])
+
+
+def test_what_differs_is_told_in_the_units_of_the_channel(make_detector: MakeDetector) -> None:
+    detector = fitted(make_detector, 36)
+    normal = after_fit(36, 200)
+    score_rows(detector, normal)
+    before = detector.describe(np.array([0]))
+    assert np.all((normal >= before.low[0]) & (normal <= before.high[0]), axis=1).mean() > 0.8
+    assert np.all((before.now >= before.low) & (before.now <= before.high))
+    # The range is that of the rows and not a world around it.
+    assert np.all(before.high - before.low < 1.5 * (normal.max(axis=0) - normal.min(axis=0)))
+    score_rows(detector, shifted(after_fit(36, 260)[200:]), frozen=np.arange(60) > 10)
+    after = detector.describe(np.array([0]))
+    assert after.now[0, 1] == pytest.approx(80.0, abs=8.0)
+    assert after.high[0, 1] == pytest.approx(before.high[0, 1], abs=8.0)
+
+
+def test_a_channel_that_is_not_judged_is_not_described(make_detector: MakeDetector) -> None:
+    rows = normal_rows(37, FIT_ROWS)
+    rows[:, 2] = 5.0
+    detector = make_detector(CHANNELS)
+    detector.fit(0, rows)
+    described = detector.describe(np.array([0]))
+    for values in (described.now, described.low, described.high):
+        assert np.isnan(values[0]).tolist() == [False, False, True, False]

@@ -46,6 +46,11 @@ def test_a_fault_is_told_once_while_it_lasts_with_the_sensor_that_differs_most()
     raised = changes[0]
     assert FAULT_FROM * STEP_MS <= raised.since_ms <= raised.ts_ms < (FAULT_FROM + 60) * STEP_MS
     assert raised.contributions[0][0] == "flow_m3_h"
+    flow = raised.differences[0]
+    assert flow.channel == "flow_m3_h"
+    assert 20.0 < flow.low < 25.0
+    assert 35.0 < flow.high < 41.0
+    assert flow.low < flow.now < 30.0
     assert raised.anomaly_score > raised.threshold
 
 

@@ -9,6 +9,7 @@ from babel.messages.extract import extract_from_dir
 from alerts.conditions import condition_table
 from alerts.limits import Limits
 from models.equipment import EVENT_TITLES, METRICS
+from models.explain import CAUSES
 from registry.role import ROLE_TITLES
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +34,10 @@ def table_messages() -> Iterator[tuple[str, str]]:
     for kind, titles in EVENT_TITLES.items():
         yield from ((f"EVENT_TITLES[{kind}]", title) for title in titles.values())
     yield from (("ROLE_TITLES", title) for title in ROLE_TITLES.values())
+    for kind, causes in CAUSES.items():
+        for cause in causes:
+            yield f"CAUSES[{kind}]", cause.title
+            yield f"CAUSES[{kind}]", cause.look_at
     for kind, conditions in condition_table(Limits()).items():
         for condition in conditions:
             yield f"condition {kind}/{condition.code}", condition.title

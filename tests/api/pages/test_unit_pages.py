@@ -274,3 +274,17 @@ def test_a_long_list_has_pages_and_loses_nothing(world: World, admin: Browser, m
     second = admin.get(following)
     shown = [target for page in (first, second) for target in page.targets() if "~" in target]
     assert len(shown) == len(set(shown)) == 4
+
+
+def test_an_anomaly_says_how_much_what_it_was_before_and_what_it_may_be(world: World, admin: Browser) -> None:
+    evidence = {
+        "since_ms": world.clock.now_ms,
+        "anomaly_score": 4.2,
+        "threshold": 1.0,
+        "contributions": [["flow_m3_h", 0.7], ["pump1_current_a", 0.3]],
+        "differences": [["flow_m3_h", 11.5, 26.0, 33.0], ["pump1_current_a", 5.1, 7.6, 8.4]],
+    }
+    alarm_id = world.signal(PUMP, "anomaly", evidence=evidence)  # type: ignore[arg-type]
+    text = admin.get(f"/alarms/{alarm_id}").text
+    for words in ("11.5 m³/h", "26 – 33 m³/h", "5.1 A", "Inlet, impeller or pipe blocked", "Lift the pump"):
+        assert words in text
