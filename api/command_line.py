@@ -22,7 +22,7 @@ from api.commands.options import DataDir, told_settings
 from api.embedded_broker import reachable_url
 from api.logs import configure_logs, configure_logs_of
 from api.metrics_port import MetricsPortRefused
-from api.operator_commands import backup_command, broker_app, gateways_app, restore_command
+from api.operator_commands import backup_command, broker_app, gateways_app, restore_command, sites_app
 from api.processes import StartRefused, run_ingest, run_serve, run_up
 from ingest.authority import CertificateUnreadable
 from ingest.broker import BrokerRefused
@@ -50,6 +50,7 @@ bench_app = typer.Typer(help="Measurements, as JSON.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
 app.add_typer(units_app, name="units")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(sites_app, name="sites")
 app.add_typer(gateways_app, name="gateways")
 app.add_typer(broker_app, name="broker")
 app.command("backup")(backup_command)

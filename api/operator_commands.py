@@ -9,12 +9,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.commands import backup, gateways
+from api.commands import administration, backup, gateways
 from api.commands.options import DataDir, told_settings
 from ingest.authority import SERVER_DAYS
+from registry.site import DEFAULT_TIMEZONE
 
 gateways_app = typer.Typer(help="Gateways and their accounts at the broker.", no_args_is_help=True)
 broker_app = typer.Typer(help="What a broker with TLS and accounts needs.", no_args_is_help=True)
+
+sites_app = typer.Typer(help="The compounds.", no_args_is_help=True)
 
 SiteArgument = Annotated[str, typer.Argument(help="The site the gateway speaks for.")]
 NameArgument = Annotated[str, typer.Argument(help="The gateway's name within its site.")]
@@ -33,6 +36,27 @@ def _tell(changed: gateways.Changed, *, password: str | None, done: str) -> None
     if password is not None:
         typer.echo(f"password: {password}")
     typer.echo(f"{done}; {changed.told}", err=True)
+
+
+@sites_app.command("add")
+def sites_add_command(
+    key: Annotated[str, typer.Argument(help="Its name in topics: small letters, digits, hyphens.")],
+    name: Annotated[str, typer.Option(help="What people call it.")] = "",
+    timezone: Annotated[str, typer.Option(help="Where its days begin.")] = DEFAULT_TIMEZONE,
+    data_dir: DataDir = None,
+) -> None:
+    """Registers a compound, so that what is said for it is taken; what waited in quarantine can then be replayed."""
+    administration.add_compound(told_settings(data_dir=data_dir), key=key, name=name, timezone=timezone)
+    typer.echo(f"added {key}")
+
+
+@sites_app.command("list")
+def sites_list_command(data_dir: DataDir = None) -> None:
+    """Lists the compounds; those that were only heard of are not confirmed."""
+    table = Table("site", "name", "time zone", "confirmed")
+    for site in administration.list_compounds(told_settings(data_dir=data_dir)):
+        table.add_row(site.key, site.name, site.timezone, "yes" if site.is_confirmed else "no")
+    Console().print(table)
 
 
 @gateways_app.command("add")

@@ -11,6 +11,12 @@ class UnknownSite(RegistryError):
         self.site = site
 
 
+class SiteTaken(RegistryError):
+    def __init__(self, site: str) -> None:
+        super().__init__(f"a site {site!r} exists already")
+        self.site = site
+
+
 class UnknownUnit(RegistryError):
     def __init__(self, unit: str) -> None:
         super().__init__(f"no unit {unit!r}")

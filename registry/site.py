@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from registry.database import BigId, Table
-from registry.errors import InvalidField, UnknownSite
+from registry.errors import InvalidField, SiteTaken, UnknownSite
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 DEFAULT_TIMEZONE = "Asia/Shanghai"
@@ -44,14 +44,26 @@ def add_site(
     now_ms: int,
 ) -> Site:
     check_slug("site", key)
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidField("timezone", f"{timezone!r} is not a known time zone") from error
+    check_timezone(timezone)
     site = Site(key=key, name=name or key, timezone=timezone, is_confirmed=is_confirmed, created_ms=now_ms)
     session.add(site)
     session.flush()
     return site
+
+
+def check_timezone(timezone: str) -> str:
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidField("timezone", f"{timezone!r} is not a known time zone") from error
+    return timezone
+
+
+def confirm_site(site: Site, *, name: str, timezone: str) -> None:
+    """Confirms a site that was only heard of. Raises SiteTaken for one that is confirmed already."""
+    if site.is_confirmed:
+        raise SiteTaken(site.key)
+    site.name, site.timezone, site.is_confirmed = name or site.name, check_timezone(timezone), True
 
 
 def register_site(session: Session, *, key: str, now_ms: int) -> Site:

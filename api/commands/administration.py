@@ -11,6 +11,7 @@ from registry.activity import Entry
 from registry.database import Database
 from registry.person import Person, add_person, list_people
 from registry.role import Role
+from registry.site import Site, add_site, confirm_site, find_site, list_sites
 from registry.unit import ImportCount, import_units, read_unit_rows
 
 FAULTS_SHOWN = 20
@@ -60,6 +61,27 @@ def list_users(settings: Settings) -> list[Person]:
         people = list_people(session)
         session.expunge_all()
         return people
+
+
+def add_compound(settings: Settings, *, key: str, name: str, timezone: str) -> None:
+    """Raises InvalidField, SiteTaken."""
+    prepare_data_dir(settings)
+    with opened_database(settings, migrates=False) as database, database.writing() as session:
+        now = now_ms()
+        site = find_site(session, key)
+        if site is None:
+            site = add_site(session, key=key, name=name, timezone=timezone, now_ms=now)
+        else:
+            confirm_site(site, name=name, timezone=timezone)
+        data = {"key": key, "name": site.name}
+        activity.append(session, [Entry("site.added", f"site:{site.id}", site=key, data=data)], now_ms=now)
+
+
+def list_compounds(settings: Settings) -> list[Site]:
+    with opened_database(settings, migrates=False) as database, database.reading() as session:
+        sites = list_sites(session)
+        session.expunge_all()
+        return sites
 
 
 def import_unit_file(settings: Settings, path: Path) -> ImportCount:

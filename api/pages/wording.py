@@ -178,6 +178,7 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "unit.registered": msgid("Unit heard for the first time"),
         "unit.imported": msgid("Units imported"),
         "person.added": msgid("Account added"),
+        "site.added": msgid("Compound added"),
         "gateway.added": msgid("Gateway added"),
         "gateway.renewed": msgid("Gateway given a new password"),
         "gateway.revoked": msgid("Gateway revoked"),

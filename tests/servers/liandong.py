@@ -32,7 +32,8 @@ class LiandongProcess:
         self.data_dir = Path((settings or {}).get("DATA_DIR", directory / "var"))
         self._stderr = directory / f"liandong-{number}.stderr"
         told = {"DATA_DIR": str(self.data_dir), "HTTP_PORT": "0", "MQTT_URL": "embedded://127.0.0.1:0"}
-        told |= settings or {}
+        # An empty one is not set at all, so that a file of secrets may name it.
+        told = {name: value for name, value in (told | dict(settings or {})).items() if value}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIANDONG_")}
         with self._stderr.open("wb") as errors:
             self.process = subprocess.Popen(
