@@ -123,7 +123,9 @@ class Silence:
 
     def tell_connection(self, unit: UnitKey, *, is_online: bool) -> None:
         """A unit that said goodbye needs no second alarm for saying nothing."""
-        self._is_offline[self.places([unit])[0]] = not is_online
+        # Found first: a new unit may be one for which the arrays have to grow.
+        place = int(self.places([unit])[0])
+        self._is_offline[place] = not is_online
 
     def correct(self, unit: UnitKey, heard_ms: int) -> None:
         """Another worker heard the unit; counted as heard as long ago as it was."""

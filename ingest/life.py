@@ -118,22 +118,20 @@ class Life:
         self._since_ms = now_ms
 
     def _places(self, units: Sequence[UnitKey], ids: Mapping[UnitKey, int]) -> Ints:
-        known = len(self._silence)
         places = self._silence.places(units)
-        if len(self._silence) > known:
-            while len(self._silence) > len(self._unit_ids):
-                for name, fill in (
-                    ("_unit_ids", 0),
-                    ("_minute", -1),
-                    ("_is_changed", False),
-                    ("_is_written", False),
-                    ("_newest_ms", 0),
-                ):
-                    array = getattr(self, name)
-                    setattr(self, name, np.concatenate([array, np.full(len(array), fill, dtype=array.dtype)]))
-            for unit, place in zip(units, places.tolist(), strict=True):
-                if place >= known:
-                    self._unit_ids[place] = ids[unit]
+        while len(self._silence) > len(self._unit_ids):
+            for name, fill in (
+                ("_unit_ids", 0),
+                ("_minute", -1),
+                ("_is_changed", False),
+                ("_is_written", False),
+                ("_newest_ms", 0),
+            ):
+                array = getattr(self, name)
+                setattr(self, name, np.concatenate([array, np.full(len(array), fill, dtype=array.dtype)]))
+        # A unit that said hello before it said anything else has a place already, and no id yet.
+        for index in np.flatnonzero(self._unit_ids[places] == 0).tolist():
+            self._unit_ids[places[index]] = ids[units[index]]
         return places
 
     # One batch.

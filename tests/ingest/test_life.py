@@ -7,6 +7,7 @@ import pytest
 
 from alerts.presence import Presence, StaleBecause, count_unknown, presence_of
 from ingest.life import Life
+from models.equipment import Kind
 from models.reading import UnitKey
 from registry import activity
 from registry.coverage import MS_PER_MIN, coverage_of
@@ -168,6 +169,17 @@ def test_a_unit_that_only_said_that_it_is_online_was_never_heard(line: Line) -> 
     ticked(line, 5000)
     assert presence(line, LIFT) == (Presence.NEVER_HEARD, None)
     assert line.alarms() == []
+
+
+def test_hundreds_of_units_that_say_hello_before_they_measure_are_each_heard(line: Line) -> None:
+    lifts = [UnitKey("xiaohe", Kind.ELEVATOR, f"l-{number}") for number in range(200)]
+    line.take(*(status(lift, 1, True) for lift in lifts))
+    ticked(line, 5)
+    line.take(*(reading(lift, 10, motor_temp_c=40) for lift in lifts))
+    line.pipeline.tick()
+    assert line.counts() == (400, 0, 0)
+    heard = [life_of(line, lift) for lift in lifts]
+    assert [life.newest_ms for life in heard] == [at_ms(10)] * 200
 
 
 def test_a_recording_says_how_it_was_and_not_how_it_is(line: Line) -> None:

@@ -152,8 +152,7 @@ def test_the_compose_file_runs_from_nothing_to_simulated_readings_in_the_store(c
     assert "made a certificate for mosquitto, localhost" in prepared
     assert "made a certificate" not in compose.run("accounts"), "the second start changes nothing"
     compose.start_mosquitto()
-    compose.start("ingest")
-    compose.start("serve")
+    ingest, serve = compose.start("ingest"), compose.start("serve")
     assert compose.is_healthy("ingest")
     assert compose.is_healthy("serve")
     assert compose.run("serve", "sites", "add", "xiaohe") == "added xiaohe\n"
@@ -165,3 +164,7 @@ def test_the_compose_file_runs_from_nothing_to_simulated_readings_in_the_store(c
     assert httpx.get(f"http://127.0.0.1:{compose.http_port}/readyz", timeout=30).status_code == 200
     assert 'liandong_quarantine_waiting{reason="unknown_site"}' not in measures(url)
     assert "lets us in with TLS" in compose.run("serve", "doctor")
+    # Whatever a process complains of in such a quiet run is a defect.
+    assert [
+        line for process in (ingest, serve) for line in process.stderr_text().splitlines() if '"error"' in line
+    ] == []
