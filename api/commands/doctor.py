@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from api.backup import DESK_SOCKET
 from api.clock import now_ms
 from api.metrics import program_version
-from api.processes import opened_store, prepare_data_dir, read_limits
+from api.processes import prepare_data_dir, read_limits
 from api.settings import LOOPBACK_HOSTS, Settings
 from ingest import authority, outbox
 from ingest.authority import CertificateUnreadable, read_certificate, read_certificate_der
@@ -30,6 +30,7 @@ from ingest.broker_files import PASSWORDS, SERVICE_ACCOUNT, account_names, read_
 from ingest.ledger import read_ledger
 from ingest.mqtt import BrokerAddress, BrokerUnreachable, read_broker_url
 from ingest.stores.contract import StoreInUse
+from ingest.stores.opening import open_store
 from registry.activity import Activity
 from registry.database import Database
 from registry.gateway import list_gateways
@@ -209,13 +210,18 @@ def _time_of_log(database: Database) -> str:
 
 
 def _store(settings: Settings) -> str:
+    # Not prepared: the doctor looks, and makes nothing.
+    store = open_store(
+        settings.telemetry_url, token=settings.influx_token.get_secret_value(), data_dir=settings.data_dir
+    )
     try:
-        with opened_store(settings) as store:
-            return store.check()
+        return store.check()
     except StoreInUse as error:
         if (settings.data_dir / DESK_SOCKET).exists():
             return f"{error.store} is open in the running program"
         raise
+    finally:
+        store.close()
 
 
 def _broker(settings: Settings) -> str:

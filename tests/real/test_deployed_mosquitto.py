@@ -72,6 +72,15 @@ def test_a_gateway_writes_to_its_own_site_and_to_no_other(deployed: Deployed, ro
         assert last_of(heard, own[-1]) == own
 
 
+def test_a_gateway_that_speaks_mqtt_5_is_told_that_it_may_not(deployed: Deployed, roof: str) -> None:
+    told: list[str] = []
+    with deployed.client(roof, is_mqtt5=True) as client:
+        client.on_publish = lambda _client, _data, _mid, reason, _properties: told.append(str(reason))
+        client.publish(f"liandong/v1/{AWAY}/pump/sump-1/telemetry", b"[]", qos=1)
+        wait_until(lambda: told, within_s=20, what="the broker answers")
+    assert told[0] == "Not authorized"
+
+
 def test_a_gateway_hears_nothing_but_a_request_to_introduce_itself(deployed: Deployed, roof: str) -> None:
     told = [
         f"liandong/v1/{HOME}/pump/sump-1/telemetry",

@@ -76,6 +76,7 @@ def test_an_installation_that_runs_is_well(liandong_process: StartLiandong) -> N
 
 def test_what_is_not_there_yet_is_no_illness(tmp_path: Path) -> None:
     assert broken(settings_of(tmp_path / "new")) == {}
+    assert list((tmp_path / "new").iterdir()) == [], "the doctor looks, and makes nothing"
 
 
 def test_what_is_broken_ends_with_status_1_and_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from api.commands import gateways
 from api.settings import Settings
@@ -93,9 +93,10 @@ class Deployed:
         return False
 
     @contextmanager
-    def client(self, account: str, *, password: str | None = None) -> Iterator[paho.Client]:
+    def client(self, account: str, *, password: str | None = None, is_mqtt5: bool = False) -> Iterator[paho.Client]:
         """A connected client. Raises ConnectionRefusedError when the broker refuses the account."""
-        client = paho.Client(CallbackAPIVersion.VERSION2)
+        protocol = MQTTProtocolVersion.MQTTv5 if is_mqtt5 else MQTTProtocolVersion.MQTTv311
+        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol)
         # Not again and again: who is refused stays refused.
         client.reconnect_delay_set(60, 60)
         answered = threading.Event()

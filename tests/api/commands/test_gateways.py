@@ -2,12 +2,17 @@
 
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from api.command_line import main
-from ingest.broker_files import PASSWORDS
+from api.commands import gateways
+from api.settings import Settings
+from ingest.broker_files import PASSWORDS, account_names
+from registry import activity
+from registry.database import Database
 
 
 @pytest.fixture
@@ -76,3 +81,21 @@ def test_what_cannot_be_done_is_told_in_one_line_and_changes_nothing(
     assert error.count("\n") == 1
     assert told in error
     assert not (data_dir / "broker").exists()
+
+
+def test_two_who_add_at_once_are_both_let_in(data_dir: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=data_dir, mqtt_url="mqtts://broker")  # type: ignore[call-arg]
+    gateways.add(settings, site="my-home", name="first", password="x" * 20, more_topics=(), is_new_site=True)
+
+    def add(number: int) -> None:
+        name = f"gw-{number}"
+        gateways.add(settings, site="my-home", name=name, password="x" * 20, more_topics=(), is_new_site=False)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(16)))
+    assert account_names(data_dir / "broker") == {"my-home.first", *(f"my-home.gw-{number}" for number in range(16))}
+    database = Database(settings.resolved_database_url)
+    with database.reading() as session:
+        assert list(activity.verify_chain(session)) == []
+        assert activity.last_id(session) == 17
+    database.close()
