@@ -1,9 +1,9 @@
 """Telemetry in one DuckDB file: the embedded default, good for one compound.
 
 One value is one row (series, time, value); a series is one metric of one unit. Values land in `arrived` in the order
-they came, and every million of them is moved to `settled`, sorted by series and time. DuckDB keeps the least and
-greatest of each column for every 122,880 rows, so a question about one series reads a few of these groups out of each
-million instead of all of them.
+they came, and every million of them is moved to `kept`, sorted by series and time, and rolled up on the way
+(`duckdb_portions`). DuckDB keeps the least and greatest of each column for every 122,880 rows, so a question about one
+series reads a few of these groups out of each million instead of all of them.
 
 An index that keeps (series, time) unique would cost more than everything else together. What makes a value new is
 cheaper to know: it is later than the newest of its series. Only values that are not are looked up. That also makes a
@@ -19,7 +19,9 @@ import duckdb
 import numpy as np
 import structlog
 
+from ingest.stores import duckdb_portions as portions
 from ingest.stores.contract import Point, StoreError, StoreInUse, StoreRefused, StoreUnavailable
+from ingest.stores.retention import FOR_EVER, Retention
 from ingest.stores.series import NEVER_MS, Cells, SeriesIndex, SeriesNumbers
 from models.equipment import Kind
 from models.reading import Bools, ReadingBlock, UnitKey
@@ -33,9 +35,7 @@ CREATE TABLE IF NOT EXISTS series (
     metric VARCHAR NOT NULL
 );
 CREATE TABLE IF NOT EXISTS arrived (series INTEGER, ts_ms BIGINT, value DOUBLE);
-CREATE TABLE IF NOT EXISTS settled (series INTEGER, ts_ms BIGINT, value DOUBLE);
 CREATE TABLE IF NOT EXISTS settled_newest (series INTEGER, ts_ms BIGINT, value DOUBLE);
-CREATE VIEW IF NOT EXISTS reading AS SELECT * FROM settled UNION ALL SELECT * FROM arrived;
 """
 
 NEWEST_OF = "SELECT series, max(ts_ms) AS ts_ms, arg_max(value, ts_ms) AS value FROM {rows} GROUP BY series"
@@ -56,9 +56,16 @@ class DuckDBStore:
     """
 
     def __init__(
-        self, path: Path, *, memory_limit_mb: int = 128, threads: int = 2, settle_values: int = 1_000_000
+        self,
+        path: Path,
+        *,
+        memory_limit_mb: int = 128,
+        threads: int = 2,
+        settle_values: int = 1_000_000,
+        retention: Retention = FOR_EVER,
     ) -> None:
         self._path = path
+        self._retention = retention
         self._settle_values = self._settle_at = settle_values
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{memory_limit_mb}MB",
@@ -85,6 +92,7 @@ class DuckDBStore:
             raise self._opening_error(error) from error
         with self._told():
             root.execute(SCHEMA)
+            portions.prepare(root)
             index = SeriesIndex()
             rows = root.execute("SELECT site, kind, unit, metric FROM series ORDER BY number").fetchall()
             index.add((UnitKey(site, Kind(kind), unit), metric) for site, kind, unit, metric in rows)
@@ -233,10 +241,25 @@ class DuckDBStore:
         """Move what arrived to its sorted place."""
         root.begin()
         root.execute(f"CREATE OR REPLACE TABLE settled_newest AS {NEWEST_WITH_ARRIVED}")
-        root.execute("INSERT INTO settled SELECT * FROM arrived ORDER BY series, ts_ms")
+        portions.add_portion(root, "arrived")
         root.execute("DELETE FROM arrived")
         root.commit()
         self._arrived_count = 0
+
+    def maintain(self, *, now_ms: int) -> bool:
+        with self._writing:
+            root = self._opened()
+            try:
+                portions.stamp(root, now_ms=now_ms)
+                if self._arrived_count and portions.is_due(root, now_ms=now_ms):
+                    self._settle(root)
+                    portions.stamp(root, now_ms=now_ms)
+                    return True
+                return portions.let_go(root, retention=self._retention, now_ms=now_ms)
+            except duckdb.Error as error:
+                self._must_reopen = True
+                self._let_go()
+                raise StoreUnavailable(str(self._path), _first_line(str(error))) from error
 
     def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
         return self._index.newest_ms()
@@ -265,13 +288,7 @@ class DuckDBStore:
         if number is None:
             return []
         with self._reader() as cursor:
-            rows = cursor.execute(
-                # The remainder of a time before 1970 is negative; steps begin at multiples all the same.
-                "SELECT ts_ms - (ts_ms % $step + $step) % $step AS t_ms, avg(value), min(value), max(value), count(*)"
-                " FROM reading WHERE series = $series AND ts_ms >= $start AND ts_ms < $end GROUP BY t_ms ORDER BY t_ms",
-                {"step": step_ms, "series": number, "start": start_ms, "end": end_ms},
-            ).fetchall()
-        return [Point(*row) for row in rows]
+            return portions.condensed(cursor, number, start_ms=start_ms, end_ms=end_ms, step_ms=step_ms)
 
     def history(self, unit: UnitKey, *, end_ms: int, rows: int) -> ReadingBlock:
         numbers = self._index.of(unit)
