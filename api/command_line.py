@@ -17,7 +17,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.errors import AlertsError
 from api.backup_manifest import BackupRefused
-from api.commands import administration, bench, bench_service, demo, doctor, gateways, quarantine, score
+from api.commands import (
+    administration,
+    bench,
+    bench_detectors,
+    bench_service,
+    demo,
+    doctor,
+    gateways,
+    quarantine,
+    score,
+)
 from api.commands.options import DataDir, told_settings
 from api.embedded_broker import reachable_url
 from api.logs import configure_logs, configure_logs_of
@@ -342,6 +352,16 @@ def bench_tickets_command(
 ) -> None:
     """Measures the time from an event published to its ticket in the API, under load."""
     typer.echo(bench_service.tickets_as_json(events=events, rate_per_s=rate, units=units))
+
+
+@bench_app.command("detectors")
+def bench_detectors_command(
+    units: Annotated[int, typer.Option(min=1)] = 10_000,
+    channels: Annotated[int, typer.Option(min=1, max=48)] = 8,
+    rows: Annotated[int, typer.Option(min=1, help="Rows that each unit is judged on.")] = 10,
+) -> None:
+    """CPU time a value and memory a unit of the detectors, and how they grow."""
+    typer.echo(bench_detectors.detectors_as_json(units=units, channels=channels, rows=rows))
 
 
 @bench_app.command("memory")

@@ -34,7 +34,9 @@ class Tuning:
     `residual_smoothing_rows`: time constants of the averages that are judged. `explained`: share of variance that the
     principal components keep. `residual_memory`: how much of the fit length the residual's own slow average reaches
     back. `level_clip`, `residual_clip`: the largest distance of one value, so that one wild reading is not all.
-    `sharpness`: how much the worst channel counts against the sum of all, the exponent of the norm over them.
+    `level_news`, `residual_news`: how far one row moves what is averaged at most, in spreads and in limits, so that a
+    lone wild reading is not over the limit for long enough to be told. `sharpness`: how much the worst channel counts
+    against the sum of all, the exponent of the norm over them.
     `adapts_below`: channels nearer to their limit than this go on adapting while the unit is in alarm, as do those
     that have come back to less than `returned_share` of their farthest. `resolution_weight`: energy at the limit per
     variance that coarser steps of a channel, or its absence, bring in.
@@ -48,6 +50,8 @@ class Tuning:
     residual_memory: float = 0.25
     level_clip: float = 50.0
     residual_clip: float = 10.0
+    level_news: float = 8.0
+    residual_news: float = 3.0
     sharpness: float = 6.0
     adapts_below: float = 0.4
     returned_share: float = 0.15

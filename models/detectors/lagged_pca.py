@@ -140,7 +140,8 @@ class LaggedPca:
         distance = np.clip(distance, -tuning.level_clip, tuning.level_clip)
         before = state.smoothed[slots]
         faded = before * np.where(told.any(axis=1), self._fading, 1.0)[:, None]
-        smoothed = np.where(told, before + (distance - before) / tuning.smoothing_rows, faded)
+        news = np.clip(distance - before, -tuning.level_news, tuning.level_news)
+        smoothed = np.where(told, before + news / tuning.smoothing_rows, faded)
         state.smoothed[slots] = smoothed
         evidence = normal_equivalent((smoothed / state.deviation[slots]) ** 2, state.degrees[slots])
         return np.where(state.is_used[slots], evidence / state.level_limit[slots], 0.0)
@@ -163,15 +164,18 @@ class LaggedPca:
         energy = np.empty_like(distance)
         for first in range(0, len(slots), CHUNK_ROWS):
             part = slice(first, first + CHUNK_ROWS)
-            flat = lagged[part].reshape(len(lagged[part]), -1, 1)
+            flat = lagged[part].astype(np.float32).reshape(len(lagged[part]), -1, 1)
             residual = np.matmul(state.residual_map[slots[part]], flat)[:, :, 0]
+            residual = residual.astype(np.float64)
             energy[part] = (residual**2).reshape(len(residual), tuning.lags, -1).sum(axis=1)
         before = state.energy[slots]
         is_judged = told & ~self._blinded(slots, is_known)
         faded = before * np.where(moves, self._fading, 1.0)[:, None]
-        averaged = np.where(is_judged, before + (energy - before) / tuning.residual_smoothing_rows, faded)
+        limit = state.residual_limit[slots] + self._coarseness(slots, values, told, spread)
+        news = np.minimum(energy - before, tuning.residual_news * limit)
+        averaged = np.where(is_judged, before + news / tuning.residual_smoothing_rows, faded)
         state.energy[slots] = averaged
-        ratios = averaged / (state.residual_limit[slots] + self._coarseness(slots, values, told, spread))
+        ratios = averaged / limit
         return np.where(state.is_used[slots], ratios, 0.0)
 
     def _blinded(self, slots: Ints, is_known: Bools) -> Bools:
@@ -216,7 +220,10 @@ class LaggedPca:
         adapts = np.where(frozen[:, None], (level < tuning.adapts_below) | has_returned, ~is_exceeded[:, None]) & told
         stage_rows = tuning.level_rows / 2
         first, second = state.first_average[slots], state.second_average[slots]
-        first = first + np.where(adapts, values - first, 0.0) / stage_rows
+        # A wild reading is no new level: it may pull as far as the farthest that is believed.
+        farthest_news = tuning.level_news * state.level_spread[slots]
+        news = np.clip(np.where(adapts, values - first, 0.0), -farthest_news, farthest_news)
+        first = first + news / stage_rows
         state.first_average[slots] = first
         state.second_average[slots] = second + np.where(adapts, first - second, 0.0) / stage_rows
         # Relations are measured over a long time. Their average stands still no longer than it reaches back, so that
@@ -231,7 +238,13 @@ class LaggedPca:
         state = self._state
         slow = state.slow_average[slots]
         rows = np.minimum(state.slow_rows[slots] + 1.0, state.memory_rows[slots])
-        state.slow_average[slots] = slow + np.where(told, values - slow, 0.0) / rows[:, None]
+        farthest_news = np.where(
+            state.slow_rows[slots, None] >= SETTLING_ROWS,
+            self.tuning.residual_clip * state.residual_spread[slots],
+            np.inf,
+        )
+        news = np.clip(np.where(told, values - slow, 0.0), -farthest_news, farthest_news)
+        state.slow_average[slots] = slow + news / rows[:, None]
         state.slow_rows[slots] = np.where(told.any(axis=1), rows, state.slow_rows[slots])
 
     def _settle(self, slots: Ints, values: Floats, told: Bools) -> None:

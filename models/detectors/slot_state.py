@@ -37,8 +37,9 @@ class SlotState:
         self.farthest = np.zeros((0, channels))
         self.residual_spread = np.ones((0, channels))
         self.residual_limit = np.ones((0, channels))
-        self.residual_map = np.zeros((0, wide, wide))
-        self.sensitivity = np.zeros((0, channels, channels))
+        # The largest by far: half the digits are still a thousand times finer than the least limit.
+        self.residual_map = np.zeros((0, wide, wide), dtype=np.float32)
+        self.sensitivity = np.zeros((0, channels, channels), dtype=np.float32)
         self.memory_rows = np.ones(0)
         self.slow_average = np.zeros((0, channels))
         self.slow_rows = np.zeros(0)
