@@ -20,6 +20,7 @@ from api.backup_manifest import (
     DATABASE_FILE,
     MANIFEST,
     OTHER_FILES,
+    RESTORING,
     TELEMETRY_FILE,
     BackupRefused,
     ChainHead,
@@ -44,7 +45,7 @@ UNFINISHED = ".unfinished"
 SET_ASIDE = "before-restore-"
 STAGED = ".restore-"
 DESK_SOCKET = "desk.sock"
-NOT_OURS = (DATABASE_FILE, TELEMETRY_FILE, SET_ASIDE, STAGED, DESK_SOCKET, "bench")
+NOT_OURS = (DATABASE_FILE, TELEMETRY_FILE, SET_ASIDE, STAGED, RESTORING, DESK_SOCKET, "bench")
 """Beginnings of names in the data directory that a backup leaves out: copied otherwise, or of no use elsewhere."""
 
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 MANIFEST = "manifest.json"
 DATABASE_FILE, TELEMETRY_FILE = "liandong.sqlite", "telemetry.duckdb"
 OTHER_FILES = "files"
+RESTORING = ".restoring"
+"""Stands in a data directory from when its old data is set aside until the new data is in place."""
 READ_BYTES = 1 << 20
 
 Progress = Callable[[str, float], None]

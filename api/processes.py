@@ -21,6 +21,7 @@ from alerts.limits import Limits
 from alerts.watch import Watch
 from api.app import create_app
 from api.backup_desk import BackupDesk
+from api.backup_manifest import RESTORING
 from api.clock import now_ms
 from api.embedded_broker import embedded_broker
 from api.metrics_port import told_measures
@@ -56,6 +57,8 @@ def prepare_data_dir(settings: Settings) -> None:
         raise StartRefused(f"data directory {settings.data_dir} cannot be made: {error.strerror}") from error
     if not os.access(settings.data_dir, os.W_OK | os.X_OK):
         raise StartRefused(f"data directory {settings.data_dir} cannot be written to")
+    if (settings.data_dir / RESTORING).exists():
+        raise StartRefused(f"a restore into {settings.data_dir} did not end: run `liandong restore` again")
 
 
 def read_limits(settings: Settings) -> Limits:

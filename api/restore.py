@@ -20,6 +20,7 @@ from api.backup import (
 from api.backup_manifest import (
     DATABASE_FILE,
     OTHER_FILES,
+    RESTORING,
     TELEMETRY_FILE,
     BackupRefused,
     Manifest,
@@ -74,8 +75,11 @@ def restore_backup(
             shutil.copy2(source / file.path, place)
         tell("copying", 1.0)
         _prove(staged, manifest, tell=tell)
+        # From here until all is in place nobody must start: an empty database would be made where data belongs.
+        (settings.data_dir / RESTORING).touch()
         set_aside = _set_aside(present, settings.data_dir, clock()) if present else None
         _put_in_place(staged, settings.data_dir, {DATABASE_FILE: database_path, TELEMETRY_FILE: telemetry_path})
+        (settings.data_dir / RESTORING).unlink()
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     _tell_the_log(settings, manifest, now_ms=clock())
@@ -86,7 +90,7 @@ def _present(data_dir: Path, *files: Path) -> list[Path]:
     """What a restore would come upon."""
     found = []
     if data_dir.is_dir():
-        kept = (STAGED, SET_ASIDE)
+        kept = (STAGED, SET_ASIDE, RESTORING)
         found = [path for path in sorted(data_dir.iterdir()) if not path.name.startswith(kept)]
     with_logs = [path.with_name(path.name + end) for path in files for end in ("", *LOGS_OF_ENGINES)]
     return found + [path for path in with_logs if path.exists() and path.parent.resolve() != data_dir.resolve()]

@@ -20,6 +20,7 @@ from api.backup import UNFINISHED, take_backup
 from api.backup_desk import order_backup
 from api.backup_manifest import DATABASE_FILE, MANIFEST, TELEMETRY_FILE, BackupRefused, read_manifest, sha256_of
 from api.commands import administration
+from api.processes import StartRefused, prepare_data_dir
 from api.restore import restore_backup
 from api.settings import Settings
 from ingest import ledger, outbox
@@ -356,6 +357,26 @@ def test_a_backup_that_is_not_what_it_was_is_refused_and_nothing_is_touched(
     with pytest.raises(BackupRefused, match=told):
         restore(made, data_dir, is_forced=True)
     assert {path: path.read_bytes() for path in data_dir.rglob("*") if path.is_file()} == before
+
+
+def test_after_a_restore_that_was_killed_half_way_nobody_starts_on_nothing(
+    made: Path, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_dir = installation.settings.data_dir
+    with monkeypatch.context() as patched:
+        patched.setattr("api.restore._put_in_place", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            restore(made, data_dir, is_forced=True)
+    with pytest.raises(StartRefused, match="run `liandong restore` again"):
+        prepare_data_dir(installation.settings)
+    restore(made, data_dir)
+    prepare_data_dir(installation.settings)
+    assert administration.verify(installation.settings) == 21
+    assert len([path for path in data_dir.iterdir() if path.name.startswith("before-restore-")]) == 1
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_nobody_restores_under_a_running_program(liandong_process: StartLiandong, made: Path) -> None:
