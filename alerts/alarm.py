@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, func, select, text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from alerts.errors import IllegalMove, InvalidShelving, NeverShelved, UnknownAlarm
@@ -185,6 +185,12 @@ def find_open_alarm(session: Session, unit_id: int, condition: str) -> Alarm | N
 def find_last_alarm(session: Session, unit_id: int, condition: str) -> Alarm | None:
     query = select(Alarm).where(Alarm.unit_id == unit_id, Alarm.condition == condition)
     return session.scalar(query.order_by(Alarm.id.desc()).limit(1))
+
+
+def is_covered(session: Session, unit_id: int, condition: str, *, ts_ms: int) -> bool:
+    """Whether an alarm of the key is known for that time."""
+    query = select(Alarm.id).where(Alarm.unit_id == unit_id, Alarm.condition == condition, Alarm.raised_ms <= ts_ms)
+    return session.scalar(query.where(or_(Alarm.cleared_ms.is_(None), Alarm.cleared_ms >= ts_ms)).limit(1)) is not None
 
 
 def list_alarms(

@@ -26,6 +26,8 @@ from registry.site import Site
 from registry.unit import Unit, hold_units
 
 EVIDENCE_LIMIT = 20
+END_UNKNOWN = "is_end_unknown"
+"""In the evidence of an alarm of the past that was found in late data: whether its end is still to be found."""
 
 
 def apply_signals(
@@ -50,6 +52,47 @@ def apply_signals(
     if entries:
         activity.append(session, entries, now_ms=received_ms)
     return changed
+
+
+def note_past(
+    session: Session, signals: Iterable[Signal], *, units: Mapping[UnitKey, int], received_ms: int
+) -> list[Alarm]:
+    """Keeps what held in the past and was heard of only now: as alarms that are over, which call nobody.
+
+    `raised_ms` is when it began and `received_ms` when we heard of it. Of one whose end is not known, `cleared_ms` is
+    until when it held at least. What an alarm of that time covers is left to it.
+    """
+    found: list[Alarm] = []
+    entries: list[Entry] = []
+    for signal in signals:
+        unit_id, code = units[signal.unit], signal.condition.code
+        if not signal.is_active:
+            past = alarms.find_last_alarm(session, unit_id, code)
+            if past is not None and past.evidence.get(END_UNKNOWN) and past.raised_ms <= signal.ts_ms:
+                past.cleared_ms = signal.ts_ms
+                past.evidence = {**past.evidence, END_UNKNOWN: False}
+            continue
+        if alarms.is_covered(session, unit_id, code, ts_ms=signal.ts_ms):
+            continue
+        alarm = Alarm(
+            unit_id=unit_id,
+            condition=code,
+            severity=signal.condition.severity.value,
+            state=AlarmState.NORMAL.value,
+            is_active=False,
+            raised_ms=signal.ts_ms,
+            received_ms=received_ms,
+            cleared_ms=signal.ts_ms,
+            occurrences=1,
+            evidence={**signal.evidence, END_UNKNOWN: True},
+        )
+        session.add(alarm)
+        session.flush()
+        found.append(alarm)
+        entries.append(_alarm_entry(alarm, "alarm.found_late", {"ts_ms": signal.ts_ms}))
+    if entries:
+        activity.append(session, entries, now_ms=received_ms)
+    return found
 
 
 def _raise(session: Session, signal: Signal, unit_id: int, received_ms: int, entries: list[Entry]) -> Alarm | None:

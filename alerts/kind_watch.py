@@ -4,7 +4,6 @@ Unit i stands at index i of every array. `alerts.watch` brings the kinds togethe
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from alerts.conditions import ANOMALY, SILENT, Condition
 from alerts.derived import DERIVED_COLUMNS, NEVER_MS, SITE_RAIN, FireDerived, PumpDerived
 from alerts.limits import Limits
+from alerts.rows import Rows, rounds
 from alerts.signal import Flag, Signal
 from alerts.silence import SilenceChange
 from models.equipment import EVENT_TITLES, METRICS, SILENT_SERVICE_MODES, Kind
@@ -25,23 +25,14 @@ SILENT_EVENTS = ("event.43", "event.44", "event.45")
 """How a lift that does not report its service mode says that it is inspected or in fire service."""
 RAIN_HEARD_MS = 3_600_000
 """Rain that a sump told of longer ago is not known to go on."""
+BACKLOG_MS = 60_000
+"""Rows that are overtaken by less are a little out of order, and no past of their own."""
+RECENT_MS = 15 * 60_000
+"""A clock that is right now speaks of about now; what is older is a backlog, whatever the clock."""
 WRONG_CLOCK_MS = 60_000
 """A time so far ahead of its arrival, followed by one that is not, came from a clock that was set right since."""
 
 OnFailure = Callable[[str, Exception], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """A block in the terms of this kind: `units` (n,) are places, `known` are (name, source, target) columns."""
-
-    units: Ints
-    ts_ms: Ints
-    values: Floats
-    known: tuple[tuple[str, int, int], ...]
-
-    def __getitem__(self, selected: Ints | Bools) -> "_Rows":
-        return _Rows(self.units[selected], self.ts_ms[selected], self.values[selected], self.known)
 
 
 class _View:
@@ -84,6 +75,8 @@ class KindWatch:
         self._true_since = np.full(shape, NEVER_MS)
         self._gone_since = np.full(shape, NEVER_MS)
         self._is_active = np.zeros(shape, dtype=bool)
+        self._late_rows: list[Rows] = []
+        self._late_events: list[Event] = []
         self._derived: PumpDerived | FireDerived | None = None
         if kind is Kind.PUMP:
             self._derived = PumpDerived(FIRST_CAPACITY, overflow_m=limits.sump_overflow_m)
@@ -106,6 +99,16 @@ class KindWatch:
             if index >= len(self._newest_ms):
                 self._grow(2 * len(self._newest_ms))
         return index
+
+    def unit(self, index: int) -> UnitKey:
+        return self._units[index]
+
+    def forget(self, units: Ints) -> None:
+        """What these units told, and what follows from it."""
+        self._state[units] = np.nan
+        for since in (self._true_since, self._gone_since):
+            since[:, units] = NEVER_MS
+        self._is_active[:, units] = False
 
     def _grow(self, capacity: int) -> None:
         def grown(array: Any, fill: float, axis: int = 0) -> Any:
@@ -136,37 +139,38 @@ class KindWatch:
         parts = [self._rows_of(block) for block in blocks]
         for rows in parts:
             alone = rows[~np.isin(rows.units, list(by_unit))] if by_unit else rows
-            signals += self._observe_rows(alone, received_ms)
+            signals += self.observe_rows(alone, received_ms)
         for index, items in by_unit.items():
             of_unit = [rows[rows.units == index] for rows in parts]
             for item in sorted(items, key=lambda item: item.ts_ms):
                 for place, rows in enumerate(of_unit):
                     is_before = rows.ts_ms <= item.ts_ms
                     if is_before.any():
-                        signals += self._observe_rows(rows[is_before], received_ms)
+                        signals += self.observe_rows(rows[is_before], received_ms)
                         of_unit[place] = rows[~is_before]
                 signals += self._observe_told(item, received_ms)
             for rows in of_unit:
-                signals += self._observe_rows(rows, received_ms)
+                signals += self.observe_rows(rows, received_ms)
         return signals
 
-    def _rows_of(self, block: ReadingBlock) -> _Rows:
+    def _rows_of(self, block: ReadingBlock) -> Rows:
         metrics = METRICS[self.kind]
         known = tuple((name, i, self._column[name]) for i, name in enumerate(block.metrics) if name in metrics)
         places = np.array([self.unit_index(unit) for unit in block.units], dtype=np.int64)
-        return _Rows(places[block.unit_index], block.ts_ms, block.values, known)
+        return Rows(places[block.unit_index], block.ts_ms, block.values, known)
 
-    def _observe_rows(self, rows: _Rows, received_ms: int) -> list[Signal]:
+    def observe_rows(self, rows: Rows, received_ms: int) -> list[Signal]:
         signals: list[Signal] = []
         newest = self._newest_ms[rows.units]
         on_time = (rows.ts_ms >= newest) | _is_set_right(newest, rows.ts_ms, received_ms)
         if not on_time.all():
+            self._late_rows.append(rows[~on_time & (rows.ts_ms < newest - BACKLOG_MS)])
             rows = rows[on_time]
-        for part in _rounds(rows.units, rows.ts_ms):
+        for part in rounds(rows.units, rows.ts_ms):
             signals += self._observe_round(rows[part], received_ms)
         return signals
 
-    def _observe_round(self, rows: _Rows, received_ms: int) -> list[Signal]:
+    def _observe_round(self, rows: Rows, received_ms: int) -> list[Signal]:
         units, ts_ms = rows.units, rows.ts_ms
         self._newest_ms[units] = ts_ms
         self._hear(units, ts_ms, received_ms)
@@ -180,7 +184,13 @@ class KindWatch:
                 signals += self._evaluate(units[changed], ts_ms[changed], self._by_mode)
         return signals
 
-    def _take_values(self, rows: _Rows) -> None:
+    def take_late(self) -> tuple[list[Rows], list[Event]]:
+        """What came too late to be judged as the present, since the last call."""
+        late = [rows for rows in self._late_rows if len(rows)], self._late_events
+        self._late_rows, self._late_events = [], []
+        return late
+
+    def _take_values(self, rows: Rows) -> None:
         told: dict[str, Bools] = {}
         for name, source, target in rows.known:
             column = rows.values[:, source]
@@ -240,6 +250,7 @@ class KindWatch:
         key, place = (index, event.code), (index, event.code, event.point)
         last = max(self._event_ms.get(place, NEVER_MS), self._all_ended_ms.get(key, NEVER_MS))
         if event.ts_ms < last and not _is_set_right(last, event.ts_ms, received_ms):
+            self._late_events.append(event)
             return None
         self._event_ms[place] = event.ts_ms
         points = self._points.setdefault(key, {})
@@ -359,7 +370,7 @@ class KindWatch:
         rows = self._rows_of(block)
         if is_news:
             rows = rows[rows.ts_ms >= self._newest_ms[rows.units]]
-        for part in _rounds(rows.units, rows.ts_ms):
+        for part in rounds(rows.units, rows.ts_ms):
             round_ = rows[part]
             self._take_values(round_)
             for newest in (self._newest_ms, self._clock_ms):
@@ -412,24 +423,9 @@ class KindWatch:
 
 def _is_set_right(last_ms: Any, ts_ms: Any, received_ms: int) -> Any:
     """Whether a unit that spoke of `last_ms` had a clock far ahead then, and has it right now; elementwise."""
-    return (last_ms > received_ms + WRONG_CLOCK_MS) & (ts_ms < last_ms - WRONG_CLOCK_MS)
+    is_now = ts_ms > received_ms - RECENT_MS
+    return (last_ms > received_ms + WRONG_CLOCK_MS) & (ts_ms < last_ms - WRONG_CLOCK_MS) & is_now
 
 
 def _elapsed(ts_ms: Ints, since_ms: Ints) -> Ints:
     return np.where(since_ms == NEVER_MS, -1, ts_ms - np.where(since_ms == NEVER_MS, 0, since_ms))
-
-
-def _rounds(units: Ints, ts_ms: Ints) -> Iterable[Ints]:
-    """Splits rows so that each part holds at most one row of a unit, and the parts follow in order of time."""
-    if not len(units):
-        return
-    order = np.lexsort((ts_ms, units))
-    by_unit = units[order]
-    starts = np.flatnonzero(np.r_[True, by_unit[1:] != by_unit[:-1]])
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
-    if rank.max() == 0:
-        yield order
-        return
-    by_rank = np.argsort(rank, kind="stable")
-    for part in np.split(by_rank, np.flatnonzero(np.diff(rank[by_rank])) + 1):
-        yield order[part]

@@ -12,13 +12,10 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from models.equipment import Kind
-from registry.listening import HEARTBEAT_MS
 from registry.site import Site
 from registry.unit import Unit
 from registry.unit_life import UnitLife
 
-GRACE_MS = 2 * HEARTBEAT_MS
-"""What was heard is written down with that much delay."""
 BEHIND_MS = 15 * 60_000
 """Readings that are older when they come say how the unit was, not how it is."""
 
@@ -57,23 +54,22 @@ def presence_of(unit: Unit, life: UnitLife | None, *, deaf_since_ms: int | None,
         return PresenceFact(Presence.NEVER_HEARD)
     if deaf_since_ms is not None:
         return PresenceFact(Presence.STALE, StaleBecause.NOT_LISTENING, min(deaf_since_ms, life.heard_ms))
-    if now_ms - life.heard_ms > life.limit_ms + GRACE_MS:
+    if now_ms - life.heard_ms > life.limit_ms:
         return PresenceFact(Presence.STALE, StaleBecause.SILENT, life.heard_ms)
     newest_ms = life.newest_ms + (life.skew_ms or 0)
-    if now_ms - newest_ms > max(life.limit_ms + GRACE_MS, BEHIND_MS):
+    if now_ms - newest_ms > max(life.limit_ms, BEHIND_MS):
         return PresenceFact(Presence.STALE, StaleBecause.BEHIND, life.newest_ms)
     return PresenceFact(Presence.CURRENT)
 
 
 def is_current(*, now_ms: int) -> ColumnElement[bool]:
     """The same as SQL, while somebody listens; for unit joined with its life."""
-    pause_ms = UnitLife.limit_ms + GRACE_MS
     age_ms = now_ms - UnitLife.newest_ms - func.coalesce(UnitLife.skew_ms, 0)
     return and_(
         or_(Unit.is_online.is_(None), Unit.is_online.is_(True)),
         UnitLife.unit_id.is_not(None),
-        now_ms - UnitLife.heard_ms <= pause_ms,
-        or_(age_ms <= pause_ms, age_ms <= BEHIND_MS),
+        now_ms - UnitLife.heard_ms <= UnitLife.limit_ms,
+        or_(age_ms <= UnitLife.limit_ms, age_ms <= BEHIND_MS),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from alerts.conditions import ANOMALY, condition_table
+from alerts.hindsight import Hindsight
 from alerts.kind_watch import ONLINE, KindWatch, OnFailure
 from alerts.limits import Limits
 from alerts.signal import Flag, Signal
@@ -54,6 +55,7 @@ class Watch:
         self.banks = dict(banks or {})
         self.on_failure = on_failure
         self._kinds = {kind: KindWatch(kind, table[kind], limits, on_failure=self._failed) for kind in Kind}
+        self._past = {kind: Hindsight(KindWatch(kind, table[kind], limits, on_failure=self._failed)) for kind in Kind}
 
     def observe(
         self,
@@ -81,6 +83,14 @@ class Watch:
                 [block for block in blocks if block.kind is kind], told[kind], received_ms=received_ms
             )
         return signals
+
+    def look_back(self, *, received_ms: int) -> list[Signal]:
+        """What held in the past, as late data of the batches before this call told: no signals of the present."""
+        return [
+            signal
+            for kind, past in self._past.items()
+            for signal in past.observe(self._kinds[kind], received_ms=received_ms)
+        ]
 
     def tell_silence(self, changes: Sequence[SilenceChange], now_ms: int) -> list[Signal]:
         """Which units are silent, and which are back, as `alerts.silence` has it."""

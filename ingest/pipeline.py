@@ -175,6 +175,7 @@ class Pipeline:
         try:
             batch = self._retried(lambda: self._reader.read(messages))
             self._judge(batch)
+            self._look_back(batch)
             self._hear(batch, messages)
             self._commit(batch)
         except Stopped:
@@ -260,6 +261,16 @@ class Pipeline:
         batch.signals = list(self._carried)
         batch.units |= self._directory.look_up({s.unit for s in batch.signals}, now_ms=batch.received_ms).ids
 
+    def _look_back(self, batch: Batch) -> None:
+        """What held in the past, as late data tells; a memory that fails must cost neither readings nor alarms."""
+        try:
+            past = self._watch.look_back(received_ms=batch.received_ms)
+        except Exception:
+            log.exception("late data could not be judged", messages=batch.message_count)
+            failures_total.labels("hindsight").inc()
+            return
+        batch.past = [signal for signal in past if signal.unit in batch.units]
+
     def _hear(self, batch: Batch, messages: Sequence[RawMessage]) -> None:
         try:
             batch.minutes = self._life.hear(batch.heard, messages, ids=batch.units, received_ms=batch.received_ms)
@@ -288,6 +299,8 @@ class Pipeline:
                 unknown_metric.put(session, batch.unknown_metrics, now_ms=batch.received_ms)
                 quarantine.put(session, batch.rejected)
                 incident.apply_signals(session, batch.signals, units=batch.units, received_ms=batch.received_ms)
+                if batch.past:
+                    incident.note_past(session, batch.past, units=batch.units, received_ms=batch.received_ms)
                 if pending is not None:
                     outbox.put(session, pending, now_ms=batch.received_ms)
                 if batch.minutes is not None:

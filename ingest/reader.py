@@ -47,6 +47,7 @@ class Batch:
     late_by_unit: dict[int, int] = field(default_factory=dict)
     repeated_count: int = 0
     signals: list[Signal] = field(default_factory=list)
+    past: list[Signal] = field(default_factory=list)
 
     @property
     def value_count(self) -> int:

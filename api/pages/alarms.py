@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from alerts import incident
 from alerts.alarm import NEXT_STATES, Alarm, AlarmMove, AlarmState, get_alarm, list_alarms
 from alerts.errors import IllegalMove, InvalidShelving, UnknownAlarm
+from alerts.incident import END_UNKNOWN
 from alerts.severity import Severity
 from api.condition_index import find_condition
 from api.pages.alarm_cards import ACKNOWLEDGE, alarm_card, alarm_cards
@@ -172,6 +173,8 @@ def _page(
             contributions=contributions(kind, alarm.evidence, _=reader._),
             causes=causes(kind, alarm.evidence, _=reader._),
             received=reader.moment(alarm.received_ms, site.timezone),
+            found_late=END_UNKNOWN in alarm.evidence,
+            is_end_unknown=bool(alarm.evidence.get(END_UNKNOWN)),
             arrived_late=abs(alarm.received_ms - alarm.raised_ms) > MS_PER_MIN,
             again=[reader.moment(ms, site.timezone) for ms in again[-MAX_AGAIN_SHOWN:]],
             acknowledged=(

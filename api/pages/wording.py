@@ -169,6 +169,7 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
     {
         "alarm.raised": msgid("Alarm raised"),
         "alarm.raised_again": msgid("Alarm raised again"),
+        "alarm.found_late": msgid("Found in data that came late"),
         "alarm.returned": msgid("Alarm condition gone"),
         "alarm.acknowledged": msgid("Alarm acknowledged"),
         "alarm.shelved": msgid("Alarm shelved"),

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from alerts.alarm import list_alarms
 from alerts.presence import Presence, StaleBecause, count_unknown, presence_of
 from ingest.life import Life
+from ingest.wire import Channel, topic_of
 from models.equipment import Kind
 from models.reading import UnitKey
 from registry import activity
@@ -15,7 +17,7 @@ from registry.database import Database
 from registry.listening import deaf_since_ms
 from registry.unit import get_unit
 from registry.unit_life import UnitLife, gateways_of, largest_skews, lives_of
-from tests.ingest.line import FIRE, GATEWAY_TOPIC, LIFT, PUMP, Line, at_ms, raw, reading, status
+from tests.ingest.line import FIRE, GATEWAY_TOPIC, LIFT, PUMP, T0_MS, Line, at_ms, event, raw, reading, status
 
 HOUR = 3600
 
@@ -235,6 +237,87 @@ def test_late_values_are_counted_by_unit(line: Line) -> None:
     line.pipeline.tick()
     assert (life_of(line, PUMP).late_values, life_of(line, LIFT).late_values) == (2, 0)
     assert line.ledger().values_late == 2
+
+
+def past_alarms(line: Line) -> list[tuple[str, str, float, float, float | None, bool]]:
+    """(condition, state, raised, received, cleared, whether there is a ticket), oldest first."""
+    with line.database.reading() as session:
+        return [
+            (
+                alarm.condition,
+                alarm.state,
+                (alarm.raised_ms - T0_MS) / 1000,
+                (alarm.received_ms - T0_MS) / 1000,
+                None if alarm.cleared_ms is None else (alarm.cleared_ms - T0_MS) / 1000,
+                alarm.ticket_id is not None,
+            )
+            for alarm in list_alarms(session)[::-1]
+        ]
+
+
+def backlog(line: Line, unit: UnitKey, *rows: tuple[float, float]) -> None:
+    """(second, pump_auto) of the past, all in one message that arrives now."""
+    said = [{"ts": at_ms(second), "values": {"pump_auto": value}} for second, value in rows]
+    line.take(raw(topic_of(unit, Channel.TELEMETRY), said, second=line.second))
+
+
+def test_what_was_dangerous_in_late_data_is_an_alarm_of_the_past_and_calls_nobody(line: Line) -> None:
+    line.take(reading(FIRE, 10_000, pump_auto=1))
+    backlog(line, FIRE, (1000, 1), (1010, 0), (1020, 0), (1500, 1), (1510, 1))
+    assert past_alarms(line) == [("pump_in_manual", "normal", 1010, 10_000, 1500, False)]
+    assert line.tickets() == []
+
+
+def test_a_past_that_comes_in_pieces_and_twice_is_one(line: Line) -> None:
+    line.take(reading(FIRE, 10_000, pump_auto=1))
+    for _ in range(2):
+        backlog(line, FIRE, (1000, 1), (1010, 0))
+        backlog(line, FIRE, (1020, 0), (1500, 1))
+    assert past_alarms(line) == [("pump_in_manual", "normal", 1010, 10_000, 1500, False)]
+
+
+def test_of_a_past_without_an_end_it_is_told_until_when_it_held_at_least(line: Line) -> None:
+    line.take(reading(FIRE, 10_000, pump_auto=1))
+    backlog(line, FIRE, (1000, 0))
+    assert past_alarms(line) == [("pump_in_manual", "normal", 1000, 10_000, 1000, False)]
+    backlog(line, FIRE, (9000, 1))
+    assert past_alarms(line)[0][4] == 1000, "hours later is another past"
+
+
+def test_a_present_alarm_of_that_time_is_enough(line: Line) -> None:
+    line.take(reading(FIRE, 1000, pump_auto=0))
+    line.take(reading(FIRE, 10_000, pump_auto=1))
+    backlog(line, FIRE, (2000, 0), (3000, 0))
+    assert [(row[0], row[5]) for row in past_alarms(line)] == [("pump_in_manual", True)]
+
+
+def test_the_past_neither_raises_nor_ends_an_alarm_of_the_present(line: Line) -> None:
+    line.take(reading(FIRE, 10_000, pump_auto=0))
+    backlog(line, FIRE, (1000, 1), (1010, 0), (1020, 1))
+    assert line.alarms() == [("pump_in_manual", "unacknowledged", 1), ("pump_in_manual", "normal", 1)]
+    line.take(reading(FIRE, 10_010, pump_auto=1))
+    assert line.alarms()[0] == ("pump_in_manual", "returned_unacknowledged", 1)
+
+
+def test_an_event_that_was_overtaken_is_of_the_past_too(line: Line) -> None:
+    line.take(event(FIRE, 9000, "fire", on=False, point="1-1"))
+    for second, on in ((1000, True), (1200, False)):
+        line.take(event(FIRE, second, "fire", on=on, point="1-1")._replace(received_ms=at_ms(9100)))
+    assert past_alarms(line) == [("fire", "normal", 1000, 9100, 1200, False)]
+
+
+def test_a_backlog_in_order_is_judged_as_it_was_and_keeps_its_times(line: Line) -> None:
+    """The gateway was away; it sends what it kept before it says anything new."""
+    line.take(reading(FIRE, 0, pump_auto=1))
+    line.second = 86_400
+    backlog(line, FIRE, (1000, 0), (2000, 1), (86_399, 1))
+    assert past_alarms(line) == [("pump_in_manual", "returned_unacknowledged", 1000, 86_400, 2000, True)]
+
+
+def test_a_row_a_little_out_of_order_is_no_past(line: Line) -> None:
+    line.take(reading(FIRE, 1000, pump_auto=1))
+    backlog(line, FIRE, (990, 0))
+    assert past_alarms(line) == []
 
 
 # Clocks
