@@ -244,7 +244,10 @@ def score_command(
 ) -> None:
     """Fits the detector on the first rows of a file and scores the rest."""
     columns = tuple(name.strip() for name in ignore.split(",") if name.strip())
-    score.score_file(file, fit_rows=fit_rows, ignore=columns, out=out)
+    report = score.score_file(file, fit_rows=fit_rows, ignore=columns, out=out)
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"{report.rows} rows scored, {report.rows_in_alarm} in alarm")
 
 
 @app.command("migrate")

@@ -2,8 +2,11 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,14 @@ import numpy as np
 from models.detectors.contract import DetectorError
 from models.detectors.lagged_pca import LaggedPca
 from models.detectors.series import judge_series
-from models.reading import Floats
+from models.reading import Bools, Floats
 
 MISSING = frozenset({"", "nan", "null", "none", "na", "n/a", "-"})
 MOST_NAMED = 5
+GAP_INTERVALS = 10
+"""A step in time of more usual intervals than this is a gap: what stands on its two sides are no neighbours."""
+TIME_FORMATS = ("%d/%m/%y %H", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")
+"""Beside ISO 8601 and epoch numbers; times of no known form are only copied."""
 
 
 class ScoreRefused(Exception):
@@ -63,7 +70,8 @@ def score_file(path: Path, *, fit_rows: int, ignore: Sequence[str] = (), out: Pa
         facts = detector.fit(0, series.values[:fit_rows])
     except DetectorError as error:
         raise ScoreRefused(path, str(error), fit_rows=fit_rows) from error
-    judged = judge_series(detector, series.values[fit_rows:])
+    timing = _timing(series.times)
+    judged = judge_series(detector, series.values[fit_rows:], follows_gap=timing.follows_gap[fit_rows:])
     try:
         with out.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -88,7 +96,7 @@ def score_file(path: Path, *, fit_rows: int, ignore: Sequence[str] = (), out: Pa
                 )
     except OSError as error:
         raise ScoreRefused(out, f"cannot be written: {error.strerror}") from error
-    notes = _notes(series, constant=facts.constant, missing=facts.missing)
+    notes = [*_notes(series, constant=facts.constant, missing=facts.missing), *timing.notes]
     blind = int(np.count_nonzero(np.isnan(judged.anomaly_score)))
     if blind:
         notes.append(f"{_rows(blind)} could not be judged (nothing told, or the first after such a row)")
@@ -158,10 +166,67 @@ def _notes(series: _Series, *, constant: tuple[str, ...], missing: tuple[str, ..
         notes.append(f"not judged, constant in the fit rows: {_named(constant)}")
     if missing:
         notes.append(f"not judged, mostly missing in the fit rows: {_named(missing)}")
-    repeated = sum(1 for before, after in zip(series.times, series.times[1:], strict=False) if before == after)
-    if repeated:
-        notes.append(f"{_rows(repeated)} have the time of the row before; taken in the order of the file")
     return notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Timing:
+    """`follows_gap` says of each row whether rows are missing before it; times that cannot be read know no gap."""
+
+    follows_gap: Bools
+    notes: tuple[str, ...]
+
+
+def _timing(times: list[str]) -> _Timing:
+    none: Bools = np.zeros(len(times), dtype=bool)
+    seconds = _seconds(times)
+    if seconds is None:
+        repeated = sum(1 for before, after in pairwise(times) if before == after)
+        return _Timing(none, _order_notes(repeated, 0))
+    steps = np.diff(seconds)
+    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else math.inf
+    is_gap = steps > GAP_INTERVALS * usual
+    notes = _order_notes(int(np.count_nonzero(steps == 0)), int(np.count_nonzero(steps < 0)))
+    if is_gap.any():
+        longest = int(np.argmax(steps))
+        span = str(timedelta(seconds=round(float(steps[longest]))))
+        notes = (*notes, f"gaps in time: {np.count_nonzero(is_gap)}, the longest {span} before {times[longest + 1]}")
+    return _Timing(np.r_[False, is_gap], notes)
+
+
+def _order_notes(repeated: int, backward: int) -> tuple[str, ...]:
+    notes = []
+    if repeated:
+        notes.append(f"{_rows(repeated)} with the time of the row before; taken in the order of the file")
+    if backward:
+        notes.append(f"{_rows(backward)} earlier than the row before; taken in the order of the file")
+    return tuple(notes)
+
+
+def _seconds(times: list[str]) -> Floats | None:
+    """The times as seconds, None if they are in no form that is known."""
+    try:
+        numbers = np.array(times, dtype=np.float64)
+    except ValueError:
+        pass
+    else:
+        # Epoch milliseconds and seconds differ by a thousand; no gap depends on which it is, only how it is told.
+        return np.where(np.abs(numbers) > 1e11, numbers / 1000.0, numbers) if np.isfinite(numbers).all() else None
+    readers: list[Callable[[str], datetime]] = [
+        datetime.fromisoformat,
+        *(partial(_read_time, form=form) for form in TIME_FORMATS),
+    ]
+    for read in readers:
+        try:
+            moments = [read(text.strip()) for text in times]
+        except ValueError:
+            continue
+        return np.array([moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() for moment in moments])
+    return None
+
+
+def _read_time(text: str, *, form: str) -> datetime:
+    return datetime.strptime(text, form).replace(tzinfo=UTC)
 
 
 def _named(names: tuple[str, ...]) -> str:

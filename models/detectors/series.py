@@ -19,13 +19,25 @@ class Judged:
     top_channel: Ints
 
 
-def judge_series(detector: Detector, values: Floats, *, slot: int = 0, verdicts: Verdicts | None = None) -> Judged:
-    """Judges the rows (n, channels) that follow the ones the slot was fitted on."""
+def judge_series(
+    detector: Detector,
+    values: Floats,
+    *,
+    slot: int = 0,
+    verdicts: Verdicts | None = None,
+    follows_gap: Bools | None = None,
+) -> Judged:
+    """Judges the rows (n, channels) that follow the ones the slot was fitted on.
+
+    `follows_gap` (n,) says before which rows others are missing.
+    """
     verdicts = verdicts or Verdicts()
     rows = len(values)
     judged = Judged(np.empty(rows), np.empty(rows), np.zeros(rows, dtype=bool), np.zeros(rows, dtype=np.int64))
     slots = np.array([slot], dtype=np.int64)
     for row in range(rows):
+        if follows_gap is not None and follows_gap[row]:
+            detector.interrupt(slots)
         scores = detector.score(slots, values[row : row + 1], is_frozen=verdicts.is_anomalous(slots))
         verdicts.update(slots, scores.anomaly_score / scores.threshold, np.array([row], dtype=np.int64))
         judged.anomaly_score[row] = scores.anomaly_score[0]
