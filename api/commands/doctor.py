@@ -324,8 +324,9 @@ def _gateways(settings: Settings) -> str:
             known = set(read_embedded_accounts(directory)) - {SERVICE_ACCOUNT}
             mend = "give them new passwords with `liandong gateways renew`"
         else:
-            if not registered and not (directory / PASSWORDS).exists():
-                return "none is registered, and no file of accounts is kept here"
+            is_kept_here = settings.broker_dir is not None or settings.authority_dir.exists()
+            if not is_kept_here and not (directory / PASSWORDS).exists():
+                return f"{len(registered) or 'none'} registered; the broker's files are not kept here"
             known = {name for name in account_names(directory) if "." in name}
             mend = "run `liandong gateways write` where the broker's files are"
         if missing := sorted(registered - known):

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import yaml
 
+from ingest.broker_files import account_names
 from tests.left_out import program
 from tests.servers.child import Child, answers, free_port
 from tests.servers.influx import TOKEN, Influx
@@ -156,6 +157,9 @@ def test_the_compose_file_runs_from_nothing_to_simulated_readings_in_the_store(c
     assert compose.is_healthy("ingest")
     assert compose.is_healthy("serve")
     assert compose.run("serve", "sites", "add", "xiaohe") == "added xiaohe\n"
+    told = compose.run("accounts", "gateways", "add", "xiaohe", "roof")
+    assert told.startswith("account: xiaohe.roof\npassword: ")
+    assert account_names(compose.directory / "volumes" / "liandong-broker") == {"liandong", "simulator", "xiaohe.roof"}
     compose.start("simulate", is_told=False)
     url = f"http://127.0.0.1:{compose.http_port}/metrics"
     wait_until(

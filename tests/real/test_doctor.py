@@ -135,6 +135,10 @@ def test_accounts_that_the_register_does_not_know_are_told(settings: Settings) -
     assert "lack a.b" in broken(elsewhere)["gateways"]
     gateways.write(elsewhere)
     assert "gateways" not in broken(elsewhere)
+    # Where the files are kept on another machine, or in another container, there is nothing to compare.
+    path.unlink()
+    assert findings(elsewhere)["gateways"].said == "1 registered; the broker's files are not kept here"
+    assert "lack a.b" in broken(elsewhere.model_copy(update={"broker_dir": path.parent}))["gateways"]
 
 
 def test_a_secret_that_everybody_can_read_is_told(settings: Settings) -> None:
