@@ -147,6 +147,27 @@ def test_when_the_ingest_ends_nothing_is_known_any_more(line: Line) -> None:
     assert presence(line, FIRE) == (Presence.STALE, StaleBecause.NOT_LISTENING)
 
 
+def test_of_two_workers_that_share_the_units_neither_accuses_whom_the_other_hears(line: Line, tmp_path: Path) -> None:
+    other = Line(line.database, tmp_path / "other.duckdb")
+    try:
+        speaks(line, 200, FIRE, PUMP)
+        other.second = line.second
+        while line.second < 600:
+            speaks(other, line.second + 10, FIRE)
+            ticked(line, other.second)
+        assert line.alarms() == [("silent", "unacknowledged", 1)], "that of the pump, which neither hears"
+        while line.second < 1000:
+            ticked(other, line.second + 10)
+            ticked(line, other.second)
+        assert line.alarms() == [("silent", "unacknowledged", 1), ("silent", "unacknowledged", 1)]
+        while line.second < 1200:
+            speaks(other, line.second + 10, FIRE, PUMP)
+            ticked(line, other.second)
+        assert line.alarms() == [("silent", "returned_unacknowledged", 1), ("silent", "returned_unacknowledged", 1)]
+    finally:
+        other.close()
+
+
 def test_a_goodbye_makes_a_unit_unknown_and_one_alarm_is_enough(line: Line) -> None:
     speaks(line, 200, FIRE)
     line.take(status(FIRE, 201, False))
