@@ -411,7 +411,7 @@ class KindWatch:
         self._wait_again(began_ms)
 
     def _wait_again(self, began_ms: Mapping[tuple[int, str], int]) -> None:
-        """What holds and is not raised yet has held at least since the unit was last heard."""
+        """What holds and is not raised yet has held at least since the unit was last heard; so has what is gone."""
         units = np.arange(len(self._units))
         view = _View(self, units)
         for c, condition in enumerate(self.conditions):
@@ -419,6 +419,11 @@ class KindWatch:
             for index in np.flatnonzero(holds).tolist():
                 began = began_ms.get((index, condition.event or ""))
                 self._true_since[c, index] = self._clock_ms[index] if began is None else began
+            if condition.off_delay_s and condition.columns:
+                is_known = ~np.isnan([view[column] for column in condition.columns]).all(axis=0)
+                has_gone = condition.clear_when(view) if condition.clear_when else ~condition.raise_when(view)
+                gone = np.flatnonzero(self._is_active[c, units] & is_known & has_gone)
+                self._gone_since[c, gone] = self._clock_ms[gone]
 
 
 def _is_set_right(last_ms: Any, ts_ms: Any, received_ms: int) -> Any:

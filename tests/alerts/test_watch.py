@@ -401,6 +401,13 @@ def test_after_a_restart_a_trapped_person_is_still_waited_for() -> None:
     assert short(watch.tick(at_ms(60))) == ["+entrapment@60"]
 
 
+def test_what_was_gone_before_a_restart_returns_after_it_though_nothing_more_is_heard() -> None:
+    said: list[Said] = [(PUMP, 0, {"high_float": 1}), (PUMP, 10, {"high_float": 0})]
+    watch = restarted(said, observe(Watch(), said))
+    assert short(watch.tick(at_ms(69))) == []
+    assert short(watch.tick(at_ms(70))) == ["-high_float@70"]
+
+
 def test_after_a_restart_a_unit_that_went_offline_is_told() -> None:
     watch = restarted([(LIFT, 0, "offline")], [])
     assert short(watch.tick(at_ms(30))) == ["+offline@30"]
