@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from prometheus_client import Histogram
+
 from alerts.conditions import ANOMALY, condition_table
 from alerts.hindsight import Hindsight
 from alerts.kind_watch import ONLINE, KindWatch, OnFailure
@@ -22,6 +24,8 @@ from models.reading import ReadingBlock, UnitKey
 __all__ = ["AnomalyBank", "Signal", "Watch"]
 
 CHANNELS_SHOWN = 5
+
+detector_seconds = Histogram("liandong_detector_seconds", "Time detectors took for the readings of a batch", ["kind"])
 
 
 class AnomalyBank(Protocol):
@@ -140,8 +144,11 @@ class Watch:
 
     def _changed_verdicts(self, block: ReadingBlock) -> list[Flag]:
         bank = self.banks.get(block.kind)
+        if bank is None:
+            return []
         try:
-            return [_verdict(change) for change in bank.observe(block)] if bank is not None else []
+            with detector_seconds.labels(block.kind.value).time():
+                return [_verdict(change) for change in bank.observe(block)]
         except Exception as error:
             # A detector only hints; what it cannot digest must not silence the rules.
             self._failed("detector", error)

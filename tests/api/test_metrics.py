@@ -107,6 +107,7 @@ EXPECTED = {
     "liandong_data_disk_free_bytes": "gauge",
     "liandong_data_disk_size_bytes": "gauge",
     "liandong_database_up": "gauge",
+    "liandong_detector_seconds": "histogram",
     "liandong_http_request_duration_seconds": "histogram",
     "liandong_ingest_failures": "counter",
     "liandong_ingest_messages": "counter",
