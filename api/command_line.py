@@ -25,12 +25,14 @@ from api.commands import (
     demo,
     doctor,
     gateways,
+    mapping,
     quarantine,
     score,
 )
 from api.commands.options import DataDir, told_settings
 from api.embedded_broker import reachable_url
 from api.logs import configure_logs, configure_logs_of
+from api.mapping_commands import mapping_app
 from api.metrics_port import MetricsPortRefused
 from api.operator_commands import backup_command, broker_app, gateways_app, restore_command, sites_app
 from api.processes import StartRefused, run_ingest, run_serve, run_up
@@ -63,6 +65,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(sites_app, name="sites")
 app.add_typer(gateways_app, name="gateways")
 app.add_typer(broker_app, name="broker")
+app.add_typer(mapping_app, name="mapping")
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
 app.add_typer(bench_app, name="bench")
@@ -84,6 +87,7 @@ KNOWN_FAILURES = (
     MetricsPortRefused,
     gateways.BrokerNotPrepared,
     CertificateUnreadable,
+    mapping.MappingFailed,
 )
 
 HttpPort = Annotated[int | None, typer.Option("--http-port", min=0, max=65535, help="0 takes a free port.")]

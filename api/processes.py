@@ -28,6 +28,7 @@ from api.metrics_port import told_measures
 from api.resources import DemoAccount, Resources
 from api.settings import Settings
 from ingest.alarm_topics import AlarmTopics
+from ingest.foreign import ForeignTopics
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
@@ -35,6 +36,7 @@ from ingest.stores.contract import TelemetryStore
 from ingest.stores.duckdb import DuckDBStore
 from ingest.stores.opening import open_store
 from ingest.traffic import TrafficMeter
+from ingest.wire import SUBSCRIPTION
 from ingest.worker import IngestWorker
 from models.detectors.bank import DetectorBank
 from models.equipment import Kind
@@ -136,12 +138,14 @@ def running_ingest(
         address = read_broker_url(broker_url)
     except ValueError as error:
         raise StartRefused(f"LIANDONG_MQTT_URL: {error}") from error
+    foreign = ForeignTopics(mapping_file=settings.mapping_file, asks_for_rebirth=settings.sparkplug_rebirth)
     door = MqttDoor(
         address,
         client_id=settings.mqtt_client_id,
         clock=now_ms,
         # The embedded broker speaks 3.1.1 only.
         is_mqtt5=not settings.has_embedded_broker,
+        subscriptions=(SUBSCRIPTION, *foreign.subscriptions),
     )
 
     def pause(seconds: float) -> bool:
@@ -161,6 +165,7 @@ def running_ingest(
         and not speaks_for_known_sites_only(settings, database),
         limits=limits,
         worker=settings.mqtt_client_id,
+        foreign=foreign,
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
     worker = IngestWorker(
@@ -168,6 +173,7 @@ def running_ingest(
         pipeline=pipeline,
         writer=writer,
         alarm_topics=topics,
+        foreign=foreign,
         traffic=TrafficMeter(database, messages_per_s=settings.site_messages_per_s),
         clock=now_ms,
         stopping=stopping,

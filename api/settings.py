@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     """Where `liandong ingest` tells its measures; the web server tells its own at /metrics."""
     limits_file: Path | None = None
     """A TOML file with values for `alerts.limits.Limits` that replace the defaults."""
+    mapping_file: Path | None = None
+    """A TOML file with rules for topics that are none of the contract's; it is followed while the ingest runs."""
+    sparkplug_rebirth: bool = False
+    """Whether a Sparkplug node whose births we lack, or that left numbers out, is asked to tell them again."""
     register_unknown_sites: bool | None = None
     """Whether a message of an unknown site registers it. Unset: only on SQLite, the embedded default."""
     mqtt_client_id: str = "liandong-ingest"

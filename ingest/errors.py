@@ -24,6 +24,11 @@ class Reason(StrEnum):
     TIME_IN_FUTURE = "time_in_future"
     TIME_TOO_OLD = "time_too_old"
     UNKNOWN_EVENT_CODE = "unknown_event_code"
+    NOT_PROTOBUF = "not_protobuf"
+    NO_BIRTH = "no_birth"
+    UNKNOWN_ALIAS = "unknown_alias"
+    UNMAPPED = "unmapped"
+    RULE_NOT_MET = "rule_not_met"
     INTERNAL_ERROR = "internal_error"
 
 

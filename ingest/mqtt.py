@@ -121,6 +121,7 @@ class MqttDoor:
         self._is_mqtt5 = is_mqtt5
         self._client_id = client_id
         self._subscriptions = subscriptions
+        self._unsubscribed: list[str] = []
         self._generation = 0
         self._received: list[RawMessage] = []
         self._is_open = False
@@ -192,6 +193,19 @@ class MqttDoor:
             return
         for _, mid, qos in receipts:
             self._client.ack(mid, qos)
+
+    def subscribe_to(self, subscriptions: tuple[str, ...]) -> None:
+        """From now on hears these instead of those before; without a connection, as soon as there is one."""
+        gone = [old for old in self._subscriptions if old not in subscriptions]
+        added = [new for new in subscriptions if new not in self._subscriptions]
+        self._subscriptions = subscriptions
+        if not self.is_connected:
+            self._unsubscribed += gone
+            return
+        if gone:
+            self._client.unsubscribe(gone)
+        if added:
+            self._client.subscribe([(subscription, 1) for subscription in added])
 
     def publish(self, topic: str, payload: bytes, *, is_retained: bool) -> None:
         self._client.publish(topic, payload, qos=1, retain=is_retained)
@@ -285,6 +299,9 @@ class MqttDoor:
             return
         self._generation += 1
         self._retry_s = RECONNECT_FIRST_S
+        gone, self._unsubscribed = [old for old in self._unsubscribed if old not in self._subscriptions], []
+        if gone:
+            client.unsubscribe(gone)
         client.subscribe([(subscription, 1) for subscription in self._subscriptions])
         if flags.session_present:
             # The broker knows our subscription, and may answer it only after what waited for us.

@@ -22,11 +22,13 @@ from alerts.watch import Signal, Watch
 from ingest import event_log, ledger, outbox, quarantine, unknown_metric
 from ingest.directory import UnitDirectory
 from ingest.errors import BatchTooWide, Reason
+from ingest.foreign import ForeignTopics
 from ingest.life import Life
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
 from ingest.reader import Batch, BatchReader
 from ingest.recollection import FAR_FUTURE_MS, open_since, recollect
+from ingest.sparkplug_topics import is_sparkplug, is_told_to_others
 from ingest.store_writer import StoreWriter
 from ingest.stores.contract import TelemetryStore
 from ingest.wire import RawMessage, is_alarm_topic
@@ -82,6 +84,7 @@ class Pipeline:
         registers_unknown_sites: bool,
         limits: Limits | None = None,
         worker: str = "ingest",
+        foreign: ForeignTopics | None = None,
     ) -> None:
         """`pause(seconds)` waits between attempts and says whether to go on; `worker` names this one among others."""
         self._database = database
@@ -94,8 +97,14 @@ class Pipeline:
         self._draw_batch_id = draw_batch_id
         self._pause = pause
         self._directory = UnitDirectory(database, registers_unknown_sites=registers_unknown_sites)
+        self._foreign = foreign or ForeignTopics()
         self._reader = BatchReader(
-            database=database, store=store, pending=writer.pending_blocks, directory=self._directory, clock=clock
+            database=database,
+            store=store,
+            pending=writer.pending_blocks,
+            directory=self._directory,
+            clock=clock,
+            foreign=self._foreign,
         )
         self._carried: list[Signal] = []
         self._life = Life(limits=limits or Limits(), worker=worker)
@@ -117,12 +126,14 @@ class Pipeline:
                 if alarm.is_active
             ]
             is_online = {state.unit_id: (state.is_online, state.status_ms) for state in states}
-            self._reader.restore(newest_ms=newest, is_online=is_online)
+            self._foreign.restore(session)
+            events = event_log.last_words(session)
+            self._reader.restore(newest_ms=newest, is_online=is_online, events=events)
             self._watch.restore(
                 latest=self._store.latest(list(ids)),
                 history=self._history(unit for unit in by_unit if DERIVED_COLUMNS[unit.kind]),
                 pending=self._pending_noted(),
-                events=event_log.last_words(session),
+                events=events,
                 statuses=[StatusChange(state.unit, state.status_ms, state.is_online) for state in states],
                 active=[(unit, condition) for unit, condition, _ in active],
                 now_ms=now_ms,
@@ -165,7 +176,7 @@ class Pipeline:
     def process(self, messages: Sequence[RawMessage]) -> None:
         """Takes a batch to its acknowledgement. Waits and tries again while the database does not answer."""
         with batch_seconds.time():
-            counted = [message for message in messages if not is_alarm_topic(message.topic)]
+            counted = [message for message in messages if not is_for_others(message.topic)]
             if counted:
                 self._take(counted)
             self._door.acknowledge(messages)
@@ -298,6 +309,8 @@ class Pipeline:
                     set_status(session, unit_id, is_online=status.is_online, ts_ms=status.ts_ms)
                 unknown_metric.put(session, batch.unknown_metrics, now_ms=batch.received_ms)
                 quarantine.put(session, batch.rejected)
+                if batch.foreign is not None:
+                    batch.foreign.save(session)
                 incident.apply_signals(session, batch.signals, units=batch.units, received_ms=batch.received_ms)
                 if batch.past:
                     incident.note_past(session, batch.past, units=batch.units, received_ms=batch.received_ms)
@@ -350,6 +363,11 @@ class Pipeline:
 
 class Stopped(Exception):
     """The worker is to end while a batch could not be committed; its messages stay with the broker."""
+
+
+def is_for_others(topic: str) -> bool:
+    """What we hear only because we listen to everything: our own alarms, and commands to Sparkplug nodes."""
+    return is_alarm_topic(topic) or (is_sparkplug(topic) and is_told_to_others(topic))
 
 
 def _note_failed_rule(where: str, error: Exception) -> None:

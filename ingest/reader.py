@@ -11,14 +11,17 @@ from ingest import event_log, quarantine
 from ingest.directory import UnitDirectory
 from ingest.errors import Reason
 from ingest.event_log import EventKey
+from ingest.foreign import ForeignDraft, ForeignTopics
 from ingest.life import HeardBlock, Minutes
 from ingest.novelty import found_in, repeated_in_block
 from ingest.quarantine import Quarantined
+from ingest.status_words import StatusWords
 from ingest.stores.contract import StoreUnavailable, TelemetryStore
 from ingest.watermark import NEVER_MS, Watermark
 from ingest.wire import DecodedBlock, RawMessage, Rejected, decode_batch
-from models.equipment import METRICS
+from models.equipment import METRICS, Kind
 from models.event import Event, StatusChange
+from models.event_codes import STATUS_WORD_METRIC, status_point
 from models.reading import Bools, Floats, ReadingBlock, UnitKey
 from registry.database import Database
 
@@ -46,6 +49,8 @@ class Batch:
     late_count: int = 0
     late_by_unit: dict[int, int] = field(default_factory=dict)
     repeated_count: int = 0
+    foreign: ForeignDraft | None = None
+    words: list[ReadingBlock] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
     past: list[Signal] = field(default_factory=list)
 
@@ -69,22 +74,32 @@ class BatchReader:
         pending: Callable[[], Iterable[ReadingBlock]],
         directory: UnitDirectory,
         clock: Callable[[], int],
+        foreign: ForeignTopics,
     ) -> None:
         self._database = database
         self._store = store
         self._pending = pending
         self._directory = directory
         self._clock = clock
+        self._foreign = foreign
+        self._status_words = StatusWords()
         self._watermark = Watermark()
         self._is_online: dict[int, tuple[bool, int]] = {}
         self._offline: set[int] = set()
         self._reported_metrics: set[tuple[int, str]] = set()
 
     def restore(
-        self, *, newest_ms: Mapping[tuple[UnitKey, str], int], is_online: Mapping[int, tuple[bool, int]]
+        self,
+        *,
+        newest_ms: Mapping[tuple[UnitKey, str], int],
+        is_online: Mapping[int, tuple[bool, int]],
+        events: Iterable[Event],
     ) -> None:
-        """Takes up what the store and the register know; `is_online` is (whether, since when) by unit id."""
+        """Takes up what the store and the register know; `is_online` is (whether, since when) by unit id, `events` are
+        the last words in order of time.
+        """
         self._watermark.load(newest_ms)
+        self._status_words.note(events)
         self._is_online = dict(is_online)
         self._offline = {unit_id for unit_id, (is_on, _) in is_online.items() if not is_on}
 
@@ -99,12 +114,16 @@ class BatchReader:
         for block in batch.blocks:
             self._watermark.advance(block)
         self._reported_metrics.update(batch.unknown_metrics)
+        self._status_words.note(event for _, event in batch.events)
+        if batch.foreign is not None:
+            self._foreign.committed(batch.foreign)
 
     def read(self, messages: Sequence[RawMessage]) -> Batch:
         """Decodes, finds the units, and takes out what was told before."""
         now_ms = self._clock()
-        decoded = decode_batch(messages)
-        batch = Batch(received_ms=now_ms, message_count=len(messages))
+        foreign = self._foreign.draft()
+        decoded = decode_batch(messages, foreign.interpret)
+        batch = Batch(received_ms=now_ms, message_count=len(messages), foreign=foreign)
         keys = {unit for decoded_block in decoded.blocks for unit in decoded_block.block.units}
         keys.update(event.unit for _, event in decoded.events)
         keys.update(status.unit for _, status in decoded.statuses)
@@ -121,7 +140,11 @@ class BatchReader:
         for decoded_block in decoded.blocks:
             self._keep_new_values(decoded_block, rejected, heard, batch)
         self._keep_new_events(decoded.events, rejected, heard, batch)
+        self._read_status_words(batch)
         self._keep_new_statuses(decoded.statuses, messages, rejected, heard, batch)
+        for number in decoded.known:
+            if number not in rejected:
+                heard.setdefault(number, False)
         self._notice_return(messages, batch)
         batch.duplicate_count = sum(1 for is_new in heard.values() if not is_new)
         self._note_rejected(messages, rejected, batch)
@@ -155,6 +178,7 @@ class BatchReader:
         is_new = told & ~repeated
         batch.repeated_count += int(np.count_nonzero(told & repeated))
         is_late = is_new & ~is_newer
+        self._keep_words(block, is_new & is_newer, batch)
         if is_late.any():
             self._count_late(block, is_late, batch)
         has_new: Bools = np.asarray(is_new.any(axis=1))
@@ -170,6 +194,18 @@ class BatchReader:
             batch.blocks.append(block)
             batch.heard.append(HeardBlock(block, message))
             self._report_unknown_metrics(block, batch)
+
+    def _keep_words(self, block: ReadingBlock, is_current: Bools, batch: Batch) -> None:
+        """Status words that are told for the first time and in order; a late one is history and ends nothing."""
+        if block.kind is not Kind.FIRE or not any(metric.startswith(STATUS_WORD_METRIC) for metric in block.metrics):
+            return
+        values: Floats = np.where(is_current, block.values, np.nan)
+        batch.words.append(ReadingBlock(block.kind, block.metrics, block.units, block.unit_index, block.ts_ms, values))
+
+    def _read_status_words(self, batch: Batch) -> None:
+        for words in batch.words:
+            for event in self._status_words.events_in(words, [event for _, event in batch.events]):
+                batch.events.append((event_log.key_of(batch.units[event.unit], event), event))
 
     def _count_late(self, block: ReadingBlock, is_late: Bools, batch: Batch) -> None:
         batch.late_count += int(np.count_nonzero(is_late))
@@ -190,7 +226,11 @@ class BatchReader:
         return known
 
     def _report_unknown_metrics(self, block: ReadingBlock, batch: Batch) -> None:
-        names = [place for place, name in enumerate(block.metrics) if name not in METRICS[block.kind]]
+        names = [
+            place
+            for place, name in enumerate(block.metrics)
+            if name not in METRICS[block.kind] and not (block.kind is Kind.FIRE and status_point(name) is not None)
+        ]
         for place in names:
             told = ~np.isnan(block.values[:, place])
             for unit in {block.units[index] for index in np.unique(block.unit_index[told])}:
@@ -215,7 +255,7 @@ class BatchReader:
         with self._database.reading() as session:
             known = event_log.known_keys(session, [key for _, key, _ in pairs])
         for number, key, event in pairs:
-            heard[number] = key not in known
+            heard[number] = heard.get(number, False) or key not in known
             if key not in known:
                 known.add(key)
                 batch.events.append((key, event))
@@ -244,7 +284,7 @@ class BatchReader:
             may_be_echo = status.is_online and messages[number].is_retained
             if ts_ms <= was_ms and status.is_online is not was_online and not may_be_echo:
                 ts_ms = max(messages[number].received_ms, was_ms + 1)
-            heard[number] = ts_ms > was_ms
+            heard[number] = heard.get(number, False) or ts_ms > was_ms
             if ts_ms > was_ms:
                 last[unit_id] = (status.is_online, ts_ms)
                 batch.statuses.append((unit_id, StatusChange(status.unit, ts_ms, status.is_online)))

@@ -4,7 +4,7 @@ Per message there is one JSON decode and a few list appends; everything after th
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +21,7 @@ from models.reading import Floats, Ints, ReadingBlock, UnitKey
 
 PREFIX = "liandong/v1"
 SUBSCRIPTION = f"{PREFIX}/#"
+_OWN = "liandong/"
 MAX_PAYLOAD_BYTES = 256 * 1024
 MAX_READINGS = 1000
 MAX_METRICS = 200
@@ -35,7 +36,7 @@ MAX_AHEAD_MS = 24 * 3600 * 1000
 """A clock may be wrong by its time zone; a reading of the day after tomorrow is no reading."""
 
 _KINDS = {kind.value: kind for kind in Kind}
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 class Channel(StrEnum):
@@ -74,6 +75,23 @@ class Rejected:
     detail: str
 
 
+@dataclass(slots=True)
+class Said:
+    """What one message in a foreign protocol says, in the terms of the contract; times were checked with `read_time`.
+
+    `was_known` tells that it repeats what is known although it holds no reading and no event to recognise it by.
+    """
+
+    readings: list[tuple[UnitKey, int, dict[str, float | bool]]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    statuses: list[StatusChange] = field(default_factory=list)
+    was_known: bool = False
+
+
+Interpret = Callable[[RawMessage], Said]
+"""Reads a message whose topic is none of the contract's. Raises Unreadable."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecodedBlock:
     """A block, and which message of the batch each of its rows came in: `message` has shape (n,)."""
@@ -90,6 +108,8 @@ class Decoded:
     events: list[tuple[int, Event]] = field(default_factory=list)
     statuses: list[tuple[int, StatusChange]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    known: list[int] = field(default_factory=list)
+    """Messages that say nothing new by themselves: a death that was told before."""
 
 
 Timestamp = int | float | str
@@ -152,7 +172,7 @@ def _read_topic(topic: str) -> Route:
         raise Unreadable(Reason.BAD_TOPIC, "expected liandong/v1/{site}/{kind}/{unit}/{channel}")
     _, _, site, kind, name, channel = parts
     for level, value in (("site", site), ("unit", name)):
-        if not _SLUG.fullmatch(value):
+        if not SLUG.fullmatch(value):
             raise Unreadable(Reason.BAD_TOPIC, f"{level} {value[:80]!r} must be small letters, digits and hyphens")
     if kind == "gateway":
         if channel != Channel.TELEMETRY:
@@ -205,7 +225,7 @@ class _Rows:
         self.values.append(values)
 
 
-def decode_batch(messages: Sequence[RawMessage]) -> Decoded:
+def decode_batch(messages: Sequence[RawMessage], interpret: Interpret | None = None) -> Decoded:
     """Decodes messages into columns; what cannot be read is rejected by message, whole, with its reason.
 
     Raises BatchTooWide when its messages name so many metrics that they are better taken apart.
@@ -214,6 +234,9 @@ def decode_batch(messages: Sequence[RawMessage]) -> Decoded:
     rows = {kind: _Rows() for kind in Kind}
     for number, message in enumerate(messages):
         try:
+            if interpret is not None and not message.topic.startswith(_OWN):
+                _add_said(number, interpret(message), rows, decoded)
+                continue
             route = read_topic(message.topic)
             if route.channel is Channel.TELEMETRY:
                 _decode_telemetry(number, message, route, rows)
@@ -235,6 +258,19 @@ def decode_batch(messages: Sequence[RawMessage]) -> Decoded:
         if found.ts_ms:
             _to_block(kind, found, bad.keys(), decoded)
     return decoded
+
+
+def _add_said(number: int, said: Said, rows: dict[Kind, _Rows], decoded: Decoded) -> None:
+    if len(said.readings) > MAX_READINGS:
+        raise Unreadable(Reason.TOO_MANY_READINGS, f"{len(said.readings)} readings, {MAX_READINGS} at most")
+    for _, _, values in said.readings:
+        _checked(values)
+    for unit, ts_ms, values in said.readings:
+        rows[unit.kind].add(number, unit, ts_ms, values)
+    decoded.events += [(number, event) for event in said.events]
+    decoded.statuses += [(number, status) for status in said.statuses]
+    if said.was_known:
+        decoded.known.append(number)
 
 
 def decode_event(unit: UnitKey, payload: bytes, *, now_ms: int) -> Event:
@@ -260,7 +296,7 @@ def _decode_telemetry(number: int, message: RawMessage, route: Route, rows: dict
             kind = _KINDS.get(item.kind)
             if kind is None:
                 raise Unreadable(Reason.UNKNOWN_KIND, item.kind[:80])
-            if not _SLUG.fullmatch(item.unit):
+            if not SLUG.fullmatch(item.unit):
                 raise Unreadable(Reason.BAD_TOPIC, f"unit {item.unit[:80]!r} must be small letters, digits and hyphens")
             unit = UnitKey(route.site, kind, item.unit)
             gathered.append((unit, read_time(item.ts, now_ms=now_ms), _checked(item.values)))

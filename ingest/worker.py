@@ -8,10 +8,12 @@ from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.alarm_topics import AlarmTopics
+from ingest.foreign import ForeignTopics
 from ingest.mqtt import MqttDoor
 from ingest.pipeline import Pipeline, Stopped
 from ingest.store_writer import StoreWriter
 from ingest.traffic import TrafficMeter
+from ingest.wire import SUBSCRIPTION
 
 BATCH_MESSAGES = 1_000
 LINGER_S = 0.025
@@ -36,6 +38,7 @@ class IngestWorker:
         pipeline: Pipeline,
         writer: StoreWriter,
         alarm_topics: AlarmTopics,
+        foreign: ForeignTopics,
         traffic: TrafficMeter,
         clock: Callable[[], int],
         stopping: threading.Event,
@@ -44,6 +47,7 @@ class IngestWorker:
         self._pipeline = pipeline
         self._writer = writer
         self._alarm_topics = alarm_topics
+        self._foreign = foreign
         self._traffic = traffic
         self._clock = clock
         self._stopping = stopping
@@ -89,7 +93,11 @@ class IngestWorker:
                     self._traffic.note(messages)
                 now_ms = self._clock()
                 self._traffic.flush(now_ms)
+                for topic, payload in self._foreign.commands(now_ms=now_ms).items():
+                    self._door.publish(topic, payload, is_retained=False)
                 if not 0 <= now_ms - ticked_ms < TICK_MS:
+                    if self._foreign.book.refresh():
+                        self._door.subscribe_to((SUBSCRIPTION, *self._foreign.subscriptions))
                     self._pipeline.tick(is_listening=self._door.is_connected)
                     ticked_ms = now_ms
                 if not 0 <= now_ms - told_ms < TELL_MS:

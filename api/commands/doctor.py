@@ -27,7 +27,9 @@ from ingest import authority, outbox
 from ingest.authority import CertificateUnreadable, read_certificate, read_certificate_der
 from ingest.broker import read_embedded_url
 from ingest.broker_files import PASSWORDS, SERVICE_ACCOUNT, account_names, read_embedded_accounts
+from ingest.foreign import mapping_fault
 from ingest.ledger import read_ledger
+from ingest.mapping_file import load_rules
 from ingest.mqtt import BrokerAddress, BrokerUnreachable, read_broker_url
 from ingest.stores.contract import StoreInUse
 from ingest.stores.opening import open_store
@@ -77,6 +79,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("disk", _disk),
         ("clock", _clock),
         ("limits", _limits),
+        ("mapping rules", _mapping),
         ("database", _database),
     ):
         yield _asked(what, partial(ask, settings))
@@ -137,6 +140,15 @@ def _limits(settings: Settings) -> str:
 def _is_missing_sqlite(settings: Settings) -> bool:
     url = settings.resolved_database_url
     return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
+
+
+def _mapping(settings: Settings) -> str:
+    if settings.mapping_file is None:
+        return "none; only the topics of our own and Sparkplug B are read"
+    fault = mapping_fault(settings.mapping_file)
+    if fault is not None:
+        raise Broken(f"{settings.mapping_file}: {fault}; a running ingest keeps the rules it had")
+    return f"{len(load_rules(settings.mapping_file).rules)} rules in {settings.mapping_file}"
 
 
 def _database(settings: Settings) -> str:

@@ -18,6 +18,7 @@ from api.pages.wording import REASON_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor
 from ingest import quarantine, unknown_metric
+from ingest.foreign import mapping_fault
 from ingest.ledger import read_ledger
 from ingest.traffic import NO_SITE, read_traffic
 from registry.site import Site, list_sites
@@ -119,6 +120,7 @@ def show_data_quality(request: Request, actor: PageActor, held: Held, before: in
             book=book,
             number=number_text,
             health=ingest_health(session, held, reader),
+            mapping_fault=mapping_fault(held.settings.mapping_file),
             reasons=[
                 (reader._(REASON_TITLES[reason]), reason, count)
                 for reason, count in sorted(counts.items(), key=lambda item: -item[1])

@@ -161,6 +161,11 @@ REASON_TITLES: Mapping[Reason, str] = MappingProxyType(
         Reason.TIME_IN_FUTURE: msgid("The time lies in the future"),
         Reason.TIME_TOO_OLD: msgid("The time is older than what is kept"),
         Reason.UNKNOWN_EVENT_CODE: msgid("Unknown event code"),
+        Reason.NOT_PROTOBUF: msgid("The bytes are no Sparkplug B message"),
+        Reason.NO_BIRTH: msgid("Sparkplug data before its birth"),
+        Reason.UNKNOWN_ALIAS: msgid("A Sparkplug metric that no birth named"),
+        Reason.UNMAPPED: msgid("A device that is no unit, and no rule says which"),
+        Reason.RULE_NOT_MET: msgid("A mapping rule does not fit the message"),
         Reason.INTERNAL_ERROR: msgid("An error of our own: tell the operator"),
     }
 )

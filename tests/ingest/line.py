@@ -15,6 +15,7 @@ from alerts.alarm import list_alarms
 from alerts.ticket import list_tickets
 from alerts.watch import Watch
 from ingest import ledger, quarantine
+from ingest.foreign import ForeignTopics
 from ingest.ledger import Ledger
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
@@ -167,7 +168,9 @@ class FragileDatabase(Database):
 class Line:
     """Everything one worker has, without its thread. `restart` leaves only what is on disk."""
 
-    def __init__(self, database: Database, path: Path, *, registers_unknown_sites: bool = True) -> None:
+    def __init__(
+        self, database: Database, path: Path, *, registers_unknown_sites: bool = True, mapping_file: Path | None = None
+    ) -> None:
         self.database = FragileDatabase(database.url)
         self.path = path
         self.store = FragileStore(path)
@@ -176,12 +179,14 @@ class Line:
         self.second = 0.0
         self.pauses_left = 1_000
         self.registers_unknown_sites = registers_unknown_sites
+        self.mapping_file = mapping_file
         self._numbers = itertools.count()
         self.start()
 
     def start(self, *, watch: Watch | None = None, writes: bool = True) -> None:
         self.writer = StoreWriter(database=self.database, store=self.store)
         self.watch = watch or Watch()
+        self.foreign = ForeignTopics(mapping_file=self.mapping_file, asks_for_rebirth=True)
         self.pipeline = Pipeline(
             database=self.database,
             store=self.store,
@@ -192,6 +197,7 @@ class Line:
             draw_batch_id=lambda: f"{id(self):x}-{next(self._numbers)}",
             pause=self._pause,
             registers_unknown_sites=self.registers_unknown_sites,
+            foreign=self.foreign,
         )
         self.pipeline.restore()
         if writes:

@@ -21,6 +21,7 @@ from alerts.ticket import list_tickets
 from alerts.watch import Signal, Watch
 from ingest import ledger
 from ingest.alarm_topics import PAGE, AlarmTopics
+from ingest.foreign import ForeignTopics
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
@@ -56,6 +57,7 @@ def running_worker(database: Database, path: Path, url: str, *, is_mqtt5: bool) 
     store = DuckDBStore(path)
     store.prepare()
     stopping = threading.Event()
+    foreign = ForeignTopics()
     door = MqttDoor(read_broker_url(url), client_id="worker-1", clock=now_ms, is_mqtt5=is_mqtt5)
     writer = StoreWriter(database=database, store=store)
     pipeline = Pipeline(
@@ -68,6 +70,7 @@ def running_worker(database: Database, path: Path, url: str, *, is_mqtt5: bool) 
         draw_batch_id=lambda: secrets.token_hex(16),
         pause=lambda seconds: not stopping.wait(seconds),
         registers_unknown_sites=True,
+        foreign=foreign,
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
     worker = IngestWorker(
@@ -75,6 +78,7 @@ def running_worker(database: Database, path: Path, url: str, *, is_mqtt5: bool) 
         pipeline=pipeline,
         writer=writer,
         alarm_topics=topics,
+        foreign=foreign,
         traffic=TrafficMeter(database, messages_per_s=100),
         clock=now_ms,
         stopping=stopping,
