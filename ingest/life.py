@@ -26,6 +26,8 @@ from registry.unit_life import LifeWord
 FIRST_CAPACITY = 64
 GATEWAY_LEVEL = "gateway"
 MAX_CACHED_TOPICS = 100_000
+RECORDING_MS = 30 * 24 * 3600 * 1000
+"""No gateway keeps a backlog that long; readings that are older when they come were recorded and are played again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,14 @@ class Life:
         self._is_changed[changed] = False
         self._is_written[changed] = True
         self._has_news, self._summarised_ms = False, now_ms
-        return self._silence.changes(now_ms)
+        return [
+            change for change in self._silence.changes(now_ms) if not (change.is_silent and self._is_recording(change))
+        ]
+
+    def _is_recording(self, change: SilenceChange) -> bool:
+        """Whether a recording has ended: nobody is to be called because of what was years ago."""
+        place = int(self._silence.places([change.unit])[0])
+        return bool(self._silence.heard_ms[place] - self._newest_ms[place] > RECORDING_MS)
 
     def _words(self, places: Ints) -> list[LifeWord]:
         limits_ms = self._silence.limits_ms(places).tolist()

@@ -208,7 +208,9 @@ def test_hundreds_of_units_that_say_hello_before_they_measure_are_each_heard(lin
 def test_a_recording_says_how_it_was_and_not_how_it_is(line: Line) -> None:
     speaks(line, 200, PUMP, lag=400 * 24 * HOUR)
     assert presence(line, PUMP) == (Presence.STALE, StaleBecause.BEHIND)
-    assert line.alarms() == []
+    ticked(line, 600)
+    assert presence(line, PUMP) == (Presence.STALE, StaleBecause.SILENT)
+    assert line.alarms() == [], "a recording that has ended calls nobody"
 
 
 # Coverage

@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from alerts import incident
+from alerts.watch import Signal
+from api.condition_index import find_condition
 from registry.role import Role
 from registry.unit import get_unit
 from registry.unit_life import LifeWord, add_late, put_gateways, put_life
@@ -77,3 +80,29 @@ def test_people_see_the_senders_of_their_compounds_only(world: World, browser_of
     assert "far-gateway" not in text
     for title in ("Silent units 0", "Wrong clocks 0", "Late values 0"):
         assert title in text
+
+
+def test_an_alarm_of_the_past_is_told_with_both_times_and_as_over(world: World, admin: Browser) -> None:
+    condition = find_condition(world.limits, PUMP.kind, "dry_run")
+    assert condition is not None
+    began = Signal(PUMP, condition, NOON_MS - MS_PER_D, True, {"level_m": 0.1})
+    with world.database.writing() as session:
+        units = {PUMP: get_unit(session, PUMP.path).id}
+        [alarm] = incident.note_past(session, [began], units=units, received_ms=NOON_MS - 5_000)
+        alarm_id = alarm.id
+    page = admin.get(f"/alarms/{alarm_id}")
+    for words in (
+        "Raised 2026-11-22 12:00:00",
+        "Heard of it 11:59:55",
+        "It was over when we heard of it",
+        "When it ended is not known",
+        "Found in data that came late",
+    ):
+        assert words in page.text
+    assert page.actions().isdisjoint({f"/alarms/{alarm_id}/acknowledge"})
+    assert "Pump runs dry" not in admin.get("/").text
+    assert "Pump runs dry" in admin.get("/alarms?state=all").text
+    told = world.client.get(f"/api/v1/alarms/{alarm_id}", headers=world.bearer((Role.ADMIN, None))).json()
+    assert (told["state"], told["ticket_id"]) == ("normal", None)
+    assert told["raised_at"] == "2026-11-22T12:00:00.000+08:00"
+    assert told["received_at"] == "2026-11-23T11:59:55.000+08:00"
