@@ -130,6 +130,7 @@ def _book_metrics(session: Session, *, now_ms: int) -> Iterator[Metric]:
         values.add_metric([], count)
         yield values
     yield _gauge("liandong_values_pending", "Values on their way to the telemetry store", ledger.values_pending)
+    yield _gauge("liandong_values_refused", "Pending values that the telemetry store refuses", ledger.values_refused)
     if ledger.last_received_ms is not None:
         heard_s = ledger.last_received_ms / 1000
         yield _gauge("liandong_last_message_timestamp_seconds", "When the last message came, Unix time", heard_s)

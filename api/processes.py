@@ -133,7 +133,7 @@ def running_ingest(
     settings: Settings, database: Database, store: TelemetryStore, *, broker_url: str, limits: Limits
 ) -> Iterator[IngestWorker]:
     stopping = threading.Event()
-    writer = StoreWriter(database=database, store=store)
+    writer = StoreWriter(database=database, store=store, clock=now_ms)
     try:
         address = read_broker_url(broker_url)
     except ValueError as error:

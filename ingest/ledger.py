@@ -1,7 +1,7 @@
 """The ledger: how many messages and values came, and what became of each. It always balances.
 
 received = accepted + duplicate + quarantined messages, and accepted = stored + pending values: every count is changed
-in the transaction that makes it true, and pending is read from the outbox itself.
+in the transaction that makes it true, and pending is read from what waits: the outbox, and what the store refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Executable, String, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from ingest import refused
 from ingest.outbox import OutboxBatch
 from registry.database import Table
 
@@ -44,6 +45,8 @@ class Ledger:
     values_pending: int
     values_late: int
     values_repeated: int
+    values_refused: int = 0
+    """Part of those pending: the store will not take them as it is now."""
     last_received_ms: int | None = None
 
     @property
@@ -83,6 +86,7 @@ _ADD_ON_SQLITE, _SET_ON_SQLITE = _upsert(sqlite.insert, adds=True), _upsert(sqli
 def read_ledger(session: Session) -> Ledger:
     counts = {row.name: row.count for row in session.scalars(select(LedgerCount))}
     pending = session.scalar(select(func.coalesce(func.sum(OutboxBatch.value_count), 0))) or 0
+    values_refused = refused.count_values(session)
     accepted, duplicate, quarantined = (counts.get(name, 0) for name in (ACCEPTED, DUPLICATE, QUARANTINED))
     return Ledger(
         received=accepted + duplicate + quarantined,
@@ -91,8 +95,9 @@ def read_ledger(session: Session) -> Ledger:
         quarantined=quarantined,
         values_accepted=counts.get(VALUES_ACCEPTED, 0),
         values_stored=counts.get(VALUES_STORED, 0),
-        values_pending=int(pending),
+        values_pending=int(pending) + values_refused,
         values_late=counts.get(VALUES_LATE, 0),
         values_repeated=counts.get(VALUES_REPEATED, 0),
+        values_refused=values_refused,
         last_received_ms=counts.get(LAST_RECEIVED_MS),
     )

@@ -5,7 +5,7 @@ told, and the store may be slow, down, or killed: what stands here is written to
 in the transaction that counts it as stored.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -100,8 +100,8 @@ def put(session: Session, batch: PendingBatch, *, now_ms: int) -> None:
 _INSERT = insert(cast(SqlTable, OutboxBatch.__table__))
 
 
-def oldest(session: Session, *, limit: int, without: Collection[str] = ()) -> list[PendingBatch]:
-    rows = select(OutboxBatch).where(OutboxBatch.batch_id.not_in(without)).order_by(OutboxBatch.id).limit(limit)
+def oldest(session: Session, *, limit: int) -> list[PendingBatch]:
+    rows = select(OutboxBatch).order_by(OutboxBatch.id).limit(limit)
     return [PendingBatch(row.batch_id, row.value_count, unpack(row.payload)) for row in session.scalars(rows)]
 
 

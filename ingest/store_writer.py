@@ -6,7 +6,7 @@ they are read back from the outbox later. Either way a batch leaves the outbox o
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,9 +14,9 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingest import ledger, outbox
+from ingest import ledger, outbox, refused
 from ingest.outbox import PendingBatch
-from ingest.stores.contract import StoreRefused, StoreUnavailable, TelemetryStore
+from ingest.stores.contract import Refusal, StoreUnavailable, TelemetryStore
 from models.reading import ReadingBlock
 from registry.database import Database
 
@@ -32,23 +32,26 @@ log = structlog.get_logger(__name__)
 
 write_seconds = Histogram("liandong_store_write_seconds", "Time of one write to the telemetry store")
 write_failures_total = Counter("liandong_store_write_failures", "Writes that the telemetry store did not take")
+refused_total = Counter(
+    "liandong_store_refused_values", "Values that the telemetry store will never take; they are kept"
+)
 backlog_gauge = Gauge("liandong_store_backlog", "1 while batches wait in the outbox for the telemetry store")
 
 
 class StoreWriter:
     """One thread, one store. `hand_over` is called after the batch was committed to the outbox."""
 
-    def __init__(self, *, database: Database, store: TelemetryStore) -> None:
+    def __init__(self, *, database: Database, store: TelemetryStore, clock: Callable[[], int]) -> None:
         self._database = database
         self._store = store
+        self._clock = clock
         self._lock = threading.Lock()
         self._handed: deque[PendingBatch] = deque()
         self._writing: tuple[PendingBatch, ...] = ()
         # What an earlier process left in the outbox comes first.
         self._has_backlog = True
         self._is_reading_back = False
-        # They stay in the outbox and are tried again by the next process.
-        self._refused: set[str] = set()
+        self._has_refused = True
         self._wake = threading.Event()
         self._idle = threading.Condition(self._lock)
         self._stopping = threading.Event()
@@ -57,6 +60,10 @@ class StoreWriter:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
+        """What the store refused an earlier process is tried again."""
+        with self._database.writing() as session:
+            refused.put_back(session, now_ms=self._clock())
+        self._has_refused = False
         self._thread.start()
         self._wake.set()
 
@@ -79,7 +86,7 @@ class StoreWriter:
         """Readings that are committed and perhaps not stored yet; oldest first before `start`."""
         with self._lock:
             batches = [*self._writing, *self._handed]
-            is_all = not (self._has_backlog or self._is_reading_back or self._refused)
+            is_all = not (self._has_backlog or self._is_reading_back)
         for batch in batches:
             yield from batch.blocks
         if not is_all:
@@ -88,6 +95,9 @@ class StoreWriter:
                 for batch in outbox.walk(session):
                     if batch.batch_id not in known:
                         yield from batch.blocks
+        if self._has_refused:
+            with self._database.reading() as session:
+                yield from refused.walk(session)
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Whether everything handed over so far reached the store in time."""
@@ -143,7 +153,7 @@ class StoreWriter:
             self._handed.clear()
         try:
             with self._database.reading() as session:
-                batches = tuple(outbox.oldest(session, limit=MERGED_MAX, without=self._refused))
+                batches = tuple(outbox.oldest(session, limit=MERGED_MAX))
         except SQLAlchemyError as error:
             log.warning("the outbox cannot be read", reason=str(error))
             with self._lock:
@@ -173,30 +183,27 @@ class StoreWriter:
 
     def _write(self, batches: tuple[PendingBatch, ...]) -> None:
         with write_seconds.time():
-            try:
-                self._store.write(batches[0].batch_id, merge_blocks([b for batch in batches for b in batch.blocks]))
-                stored = [batch.batch_id for batch in batches]
-            except StoreRefused:
-                stored = self._write_singly(batches)
+            blocks = merge_blocks([block for batch in batches for block in batch.blocks])
+            refusals = self._store.write(batches[0].batch_id, blocks)
         with self._database.writing() as session:
-            values = outbox.remove(session, stored)
+            values = outbox.remove(session, [batch.batch_id for batch in batches])
+            if refusals:
+                # Another writer may have carried some of them meanwhile; then only the rest is tried again.
+                if values != sum(batch.value_count for batch in batches):
+                    raise StoreUnavailable("outbox", "another writer carries the same batches")
+                values -= refused.put(session, refusals, now_ms=self._clock())
             ledger.add_counts(session, {ledger.VALUES_STORED: values})
+        if refusals:
+            self._tell(refusals)
         with self._lock:
             self._writing = ()
 
-    def _write_singly(self, batches: tuple[PendingBatch, ...]) -> list[str]:
-        """What the store refuses for good must not keep it from what stands behind."""
-        stored = []
-        for batch in batches:
-            try:
-                self._store.write(batch.batch_id, batch.blocks)
-            except StoreRefused as error:
-                log.error("the telemetry store refuses a batch for good", batch=batch.batch_id, reason=str(error))
-                with self._lock:
-                    self._refused.add(batch.batch_id)
-            else:
-                stored.append(batch.batch_id)
-        return stored
+    def _tell(self, refusals: Sequence[Refusal]) -> None:
+        self._has_refused = True
+        for refusal in refusals:
+            count = refusal.block.value_count
+            refused_total.inc(count)
+            log.error("the telemetry store refuses values for good; they are kept", values=count, reason=refusal.reason)
 
 
 def merge_blocks(blocks: Sequence[ReadingBlock]) -> list[ReadingBlock]:

@@ -10,14 +10,14 @@ from starlette.responses import HTMLResponse
 from alerts.presence import StaleBecause, list_silent
 from api.pages.board import ingest_health
 from api.pages.moments import Moment, duration_text
-from api.pages.rendering import reader_of, render
+from api.pages.rendering import Reader, reader_of, render
 from api.pages.sender_words import skew_text
 from api.pages.unit_cards import UnitCard, unit_card
 from api.pages.values import number_text
 from api.pages.wording import REASON_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor
-from ingest import quarantine, unknown_metric
+from ingest import quarantine, refused, unknown_metric
 from ingest.foreign import mapping_fault
 from ingest.ledger import read_ledger
 from ingest.traffic import NO_SITE, read_traffic
@@ -28,6 +28,8 @@ from registry.unit_life import late_units, skewed_clocks
 MESSAGES_SHOWN = 25
 UNITS_SHOWN = 100
 SENDERS_SHOWN = 20
+REFUSALS_SHOWN = 20
+NAMES_SHOWN = 5
 PREVIEW_BYTES = 240
 
 router = APIRouter(include_in_schema=False)
@@ -101,6 +103,36 @@ class WrongClock:
     skew: str
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """What one write of the telemetry store refused for one reason."""
+
+    reason: str
+    count: str
+    units: str
+    metrics: str
+    first: Moment
+    last: Moment
+
+
+def refusals(session: Session, reader: Reader, *, visible: frozenset[str] | None) -> list[RefusedRow]:
+    return [
+        RefusedRow(
+            reason=row.reason,
+            count=number_text(row.value_count),
+            units=_named([f"{unit.site}/{unit.unit}" for unit in row.units]),
+            metrics=_named(row.metrics),
+            first=reader.moment(row.first_ms),
+            last=reader.moment(row.last_ms),
+        )
+        for row in refused.newest(session, visible=visible, limit=REFUSALS_SHOWN)
+    ]
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (" …" if len(names) > NAMES_SHOWN else "")
+
+
 @router.get("/data-quality")
 def show_data_quality(request: Request, actor: PageActor, held: Held, before: int | None = None) -> HTMLResponse:
     reader = reader_of(request)
@@ -139,6 +171,7 @@ def show_data_quality(request: Request, actor: PageActor, held: Held, before: in
                 )
                 for message in shown
             ],
+            refusals=refusals(session, reader, visible=actor.sites),
             senders=senders(
                 session,
                 held,

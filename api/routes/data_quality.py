@@ -30,6 +30,7 @@ def show_ledger(_: ApiActor, held: Held) -> LedgerShape:
             accepted=ledger.values_accepted,
             stored=ledger.values_stored,
             pending=ledger.values_pending,
+            refused=ledger.values_refused,
             late=ledger.values_late,
             repeated=ledger.values_repeated,
         ),

@@ -216,6 +216,8 @@ class ValueCounts(BaseModel):
     accepted: int
     stored: int
     pending: int
+    refused: int
+    """Of those pending: the telemetry store does not take them as it is now."""
     late: int
     repeated: int
 

@@ -1,6 +1,7 @@
 """What every telemetry store can do, and how it says that it cannot."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from models.reading import Bools, ReadingBlock, UnitKey
@@ -20,11 +21,19 @@ class StoreUnavailable(StoreError):
 
 
 class StoreRefused(StoreError):
-    """The store will never take this: trying the same again is of no use."""
+    """Settings that can never work."""
 
 
 class StoreInUse(StoreError):
     """Another process holds the store's file, and the engine lets only one in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Values that the store will never take, and its reason in one line; `block` holds them and no others."""
+
+    reason: str
+    block: ReadingBlock
 
 
 class Point(NamedTuple):
@@ -48,13 +57,15 @@ class TelemetryStore(Protocol):
     def prepare(self) -> None:
         """Open the store and create what is missing; a second call changes nothing. Raises `StoreInUse`."""
 
-    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
-        """Keep the values; when this returns they survive the death of the process.
+    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> list[Refusal]:
+        """Keep the values; when this returns they survive the death of the process, except those that it returns.
+
+        What the store will never take costs none of its neighbours: an infinite value, a time beyond the engine or
+        beyond its retention, a field that the engine knows as another type.
 
         The same unit, metric and time again adds nothing, in this batch or in any later one; where two different values
         claim the same time, which of the two stays is up to the engine. So after an error, or when it is not known how
         a write ended, write again: alone, or together with others. `batch_id` names the batch in errors, no more.
-        Raises `StoreRefused` for an infinite value.
         """
 
     def newest_ms(self) -> dict[tuple[UnitKey, str], int]:

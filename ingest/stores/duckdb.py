@@ -20,7 +20,8 @@ import numpy as np
 import structlog
 
 from ingest.stores import duckdb_portions as portions
-from ingest.stores.contract import Point, StoreError, StoreInUse, StoreRefused, StoreUnavailable
+from ingest.stores.contract import Point, Refusal, StoreError, StoreInUse, StoreUnavailable
+from ingest.stores.refusal import without_infinite
 from ingest.stores.retention import FOR_EVER, Retention
 from ingest.stores.series import NEVER_MS, Cells, SeriesIndex, SeriesNumbers
 from models.equipment import Kind
@@ -143,11 +144,12 @@ class DuckDBStore:
             raise StoreUnavailable(str(self._path), "not open")
         return self._root
 
-    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
+    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> list[Refusal]:
+        blocks, refusals = without_infinite(blocks)
         with self._writing:
             root = self._opened()
             try:
-                self._write(root, batch_id, blocks)
+                self._write(root, blocks)
             except duckdb.Error as error:
                 # Whether the batch was committed is in the file; what memory believes is not to be trusted now.
                 self._must_reopen = True
@@ -155,11 +157,9 @@ class DuckDBStore:
                 raise StoreUnavailable(str(self._path), _first_line(str(error))) from error
             if self._arrived_count >= self._settle_at:
                 self._try_to_settle(root)
+        return refusals
 
-    def _write(self, root: duckdb.DuckDBPyConnection, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
-        for block in blocks:
-            if np.isinf(block.values).any():
-                raise StoreRefused(str(self._path), f"batch {batch_id} holds an infinite value")
+    def _write(self, root: duckdb.DuckDBPyConnection, blocks: Sequence[ReadingBlock]) -> None:
         cells = self._cells(blocks)
         if (cells.series < 0).any():
             self._number_new_series(root, blocks)

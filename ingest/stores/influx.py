@@ -20,8 +20,9 @@ from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 from urllib3.exceptions import HTTPError
 
-from ingest.stores.contract import Point, StoreError, StoreRefused, StoreUnavailable
-from ingest.stores.line_protocol import chunks, from_influx_name, to_influx_name
+from ingest.stores.contract import Point, Refusal, StoreError, StoreRefused, StoreUnavailable
+from ingest.stores.line_protocol import chunks, from_influx_name, lines, to_influx_name
+from ingest.stores.refusal import taken_apart, without_infinite
 from models.equipment import Kind
 from models.reading import Bools, ReadingBlock, UnitKey
 
@@ -110,10 +111,7 @@ class InfluxStore:
             raise StoreUnavailable(self._name, _one_line(error)) from error
 
     def _api_error(self, error: InfluxDBError) -> StoreError:
-        status = getattr(error, "status", None)
-        refused = status in REFUSED_STATUSES
-        reason = f"status {status}, {_one_line(error.message)}"
-        return StoreRefused(self._name, reason) if refused else StoreUnavailable(self._name, reason)
+        return StoreUnavailable(self._name, f"status {getattr(error, 'status', None)}, {_one_line(error.message)}")
 
     def prepare(self) -> None:
         """Create the bucket if it is not there (on InfluxDB 1, which serves tests and old sites, the database)."""
@@ -150,20 +148,31 @@ class InfluxStore:
         if self._client.api_client is not None:
             self._client.close()
 
-    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
-        for block in blocks:
-            if np.isinf(block.values).any():
-                raise StoreRefused(self._name, f"batch {batch_id} holds an infinite value")
-        for chunk in chunks(blocks):
-            with self._told():
+    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> list[Refusal]:
+        blocks, refusals = without_infinite(blocks)
+        for parts, chunk in chunks(blocks):
+            if self._refused_because(chunk) is not None:
+                for part in parts:
+                    refusals += taken_apart(part, lambda rest: self._refused_because("\n".join(lines(rest))))
+        return refusals
+
+    def _refused_because(self, chunk: str, *, bucket: str | None = None) -> str | None:
+        """Write lines; None when all of them were taken, else what the server says of those that it will never take."""
+        with self._told():
+            try:
                 self._write_service.post_write(
                     org=self.address.org,
-                    bucket=self.address.bucket,
+                    bucket=bucket or self.address.bucket,
                     body=gzip.compress(chunk.encode(), GZIP_LEVEL),
                     precision="ms",
                     content_encoding="gzip",
                     _request_timeout=self._write_timeout_ms,
                 )
+            except ApiException as error:
+                if error.status not in REFUSED_STATUSES:
+                    raise
+                return _one_line(error.message)
+        return None
 
     def _ask(self, statements: Iterable[str], *, at_once: int = STATEMENTS_PER_QUERY) -> list[list[Table]]:
         """The tables of each InfluxQL statement; times in milliseconds."""

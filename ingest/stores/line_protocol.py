@@ -74,9 +74,10 @@ def lines(block: ReadingBlock) -> list[str]:
     return written
 
 
-def chunks(blocks: Sequence[ReadingBlock]) -> Iterator[str]:
-    """The lines of all blocks in portions that one request may carry."""
+def chunks(blocks: Sequence[ReadingBlock]) -> Iterator[tuple[list[ReadingBlock], str]]:
+    """The lines of all blocks in portions that one request may carry, and what they were made of."""
     waiting: list[str] = []
+    parts: list[ReadingBlock] = []
     values_waiting = 0
     for block in blocks:
         rows_at_once = max(1, min(LINES_PER_CHUNK, VALUES_PER_CHUNK // max(1, len(block.metrics))))
@@ -85,9 +86,10 @@ def chunks(blocks: Sequence[ReadingBlock]) -> Iterator[str]:
             if waiting and (
                 len(waiting) + len(part) > LINES_PER_CHUNK or values_waiting + part.values.size > VALUES_PER_CHUNK
             ):
-                yield "\n".join(waiting)
-                waiting, values_waiting = [], 0
+                yield parts, "\n".join(waiting)
+                waiting, parts, values_waiting = [], [], 0
             waiting += lines(part)
+            parts.append(part)
             values_waiting += part.values.size
     if waiting:
-        yield "\n".join(waiting)
+        yield parts, "\n".join(waiting)

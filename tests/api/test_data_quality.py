@@ -37,7 +37,7 @@ def test_the_ledger_has_the_shape_of_the_contract_and_balances(world: World) -> 
         session.add(outbox.OutboxBatch(batch_id="b", created_ms=1, value_count=6, payload=b""))
     told = world.client.get("/api/v1/ledger", headers=world.bearer((Role.TECHNICIAN, HERE))).json()
     assert told["messages"] == {"received": 16, "accepted": 10, "duplicate": 2, "quarantined": 4}
-    assert told["values"] == {"accepted": 60, "stored": 54, "pending": 6, "late": 0, "repeated": 0}
+    assert told["values"] == {"accepted": 60, "stored": 54, "pending": 6, "refused": 0, "late": 0, "repeated": 0}
 
 
 def test_quarantine_tells_reason_and_counts(world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.stores.contract import Point, StoreRefused, StoreUnavailable, TelemetryStore
+from ingest.stores.contract import Point, StoreUnavailable, TelemetryStore
 from ingest.stores.duckdb import DuckDBStore
 from ingest.stores.influx import InfluxAddress, InfluxStore
 from models.equipment import Kind
@@ -161,11 +161,14 @@ def test_what_was_not_reported_is_absent(store: TelemetryStore) -> None:
 
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf")])
-def test_an_infinite_value_is_refused_and_nothing_of_its_batch_kept(new_store: NewStore, value: float) -> None:
+def test_an_infinite_value_is_refused_and_costs_none_of_its_neighbours(new_store: NewStore, value: float) -> None:
     store, unit = new_store(), new_unit()
-    with pytest.raises(StoreRefused, match="infinite"):
-        write(store, readings(unit, {"level_m": [1.0]}, [T0]), readings(unit, {"flow_m3_h": [value]}, [T0]))
-    assert store.count_values() == 0
+    block = readings(unit, {"level_m": [1.0, 2.0], "flow_m3_h": [3.0, value]}, [T0, T0 + 1])
+    [refusal] = store.write("batch-1", [block])
+    assert store.count_values() == 3
+    assert everything(store, unit, "level_m") == [(T0, 1.0), (T0 + 1, 2.0)]
+    assert (refusal.reason, refusal.block.ts_ms.tolist()) == ("not a finite number", [T0 + 1])
+    np.testing.assert_array_equal(refusal.block.values, [[NAN, value]])
 
 
 def test_steps_begin_at_multiples_and_the_end_is_outside(store: TelemetryStore) -> None:

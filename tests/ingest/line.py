@@ -19,7 +19,7 @@ from ingest.foreign import ForeignTopics
 from ingest.ledger import Ledger
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
-from ingest.stores.contract import Point, StoreRefused, StoreUnavailable
+from ingest.stores.contract import Point, Refusal, StoreUnavailable
 from ingest.stores.duckdb import DuckDBStore
 from ingest.wire import Channel, RawMessage, topic_of
 from models.equipment import Kind
@@ -93,12 +93,11 @@ class FragileStore:
     def prepare(self) -> None:
         self._store.prepare()
 
-    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
-        store = self._answer()
-        if any(self.refuses in block.metrics for block in blocks):
-            raise StoreRefused("fragile", f"{self.refuses} is refused")
-        store.write(batch_id, blocks)
+    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> list[Refusal]:
+        refused = [block for block in blocks if self.refuses in block.metrics]
+        refusals = self._answer().write(batch_id, [block for block in blocks if self.refuses not in block.metrics])
         self.writes += 1
+        return refusals + [Refusal(f"{self.refuses} is refused", block) for block in refused]
 
     def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
         return self._answer().newest_ms()
@@ -184,7 +183,7 @@ class Line:
         self.start()
 
     def start(self, *, watch: Watch | None = None, writes: bool = True) -> None:
-        self.writer = StoreWriter(database=self.database, store=self.store)
+        self.writer = StoreWriter(database=self.database, store=self.store, clock=lambda: at_ms(self.second))
         self.watch = watch or Watch()
         self.foreign = ForeignTopics(mapping_file=self.mapping_file, asks_for_rebirth=True)
         self.pipeline = Pipeline(

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest import ledger, outbox, store_writer
+from ingest import ledger, outbox, refused, store_writer
 from ingest.outbox import PendingBatch
 from ingest.store_writer import HANDED_OVER_MAX, StoreWriter
+from ingest.stores.contract import Refusal
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
 from registry.database import Database
@@ -38,14 +39,15 @@ class WatchedStore(FragileStore):
         self.is_writing = threading.Event()
         self.fails_with: Exception | None = None
 
-    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> None:
+    def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> list[Refusal]:
         self.is_writing.set()
         assert self.may_go_on.wait(20)
         if self.fails_with is not None:
             error, self.fails_with = self.fails_with, None
             raise error
-        super().write(batch_id, blocks)
+        refusals = super().write(batch_id, blocks)
         self.written += [int(ts_ms) - T0 for block in blocks for ts_ms in block.ts_ms]
+        return refusals
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def store(tmp_path: Path) -> Iterator[WatchedStore]:
 
 @pytest.fixture
 def writer(database: Database, store: WatchedStore) -> Iterator[StoreWriter]:
-    writer = StoreWriter(database=database, store=store)
+    writer = StoreWriter(database=database, store=store, clock=lambda: T0)
     yield writer
     store.may_go_on.set()
     writer.stop()
@@ -173,7 +175,7 @@ def test_a_writer_that_is_told_to_end_leaves_the_rest_for_the_next_start(
     writer.stop()
     assert balance(database) == (0, 10)
     store.is_away = False
-    following = StoreWriter(database=database, store=store)
+    following = StoreWriter(database=database, store=store, clock=lambda: T0)
     following.start()
     assert following.wait_until_idle(20)
     following.stop()
@@ -183,3 +185,56 @@ def test_a_writer_that_is_told_to_end_leaves_the_rest_for_the_next_start(
 def test_a_writer_that_never_ran_can_be_told_to_end(database: Database, writer: StoreWriter) -> None:
     writer.stop()
     assert pending(writer) == set()
+
+
+def put_rows(database: Database, writer: StoreWriter, values: list[float]) -> None:
+    """Commits and hands over one batch of rows."""
+    count = len(values)
+    block = ReadingBlock(
+        Kind.PUMP,
+        ("level_m",),
+        (PUMP,),
+        np.zeros(count, np.int64),
+        np.arange(T0, T0 + count, dtype=np.int64),
+        np.array(values).reshape(-1, 1),
+    )
+    batch = PendingBatch(f"batch-of-{count}", count, (block,))
+    with database.writing() as session:
+        outbox.put(session, batch, now_ms=T0)
+        ledger.add_counts(session, {ledger.VALUES_ACCEPTED: count})
+    writer.hand_over(batch)
+
+
+def test_a_refused_value_is_kept_with_its_reason_and_the_ledger_balances(
+    database: Database, writer: StoreWriter, store: WatchedStore
+) -> None:
+    writer.start()
+    put_rows(database, writer, [1.0, float("inf"), 3.0])
+    assert writer.wait_until_idle(20)
+    assert store.count_values() == 2
+    assert balance(database) == (2, 1)
+    with database.reading() as session:
+        [kept] = refused.newest(session, visible=None, limit=5)
+        assert refused.newest(session, visible=["elsewhere"], limit=5) == []
+    assert (kept.reason, kept.value_count) == ("not a finite number", 1)
+    assert (kept.units, kept.metrics) == ((PUMP,), ("level_m",))
+    assert (kept.first_ms, kept.last_ms) == (T0 + 1, T0 + 1)
+    assert pending(writer) == {1}
+
+
+def test_refused_values_are_tried_again_by_the_next_writer_and_counted_once(
+    database: Database, writer: StoreWriter, store: WatchedStore
+) -> None:
+    writer.start()
+    put_rows(database, writer, [float("inf"), 2.0])
+    assert writer.wait_until_idle(20)
+    writer.stop()
+    for _ in range(2):
+        following = StoreWriter(database=database, store=store, clock=lambda: T0 + 1)
+        following.start()
+        assert following.wait_until_idle(20)
+        following.stop()
+        assert balance(database) == (1, 1)
+        with database.reading() as session:
+            assert outbox.oldest(session, limit=5) == []
+            assert [kept.value_count for kept in refused.newest(session, visible=None, limit=5)] == [1]

@@ -59,7 +59,7 @@ def running_worker(database: Database, path: Path, url: str, *, is_mqtt5: bool) 
     stopping = threading.Event()
     foreign = ForeignTopics()
     door = MqttDoor(read_broker_url(url), client_id="worker-1", clock=now_ms, is_mqtt5=is_mqtt5)
-    writer = StoreWriter(database=database, store=store)
+    writer = StoreWriter(database=database, store=store, clock=now_ms)
     pipeline = Pipeline(
         database=database,
         store=store,

@@ -1,10 +1,14 @@
 from collections.abc import Callable
 
-from ingest import ledger, quarantine, unknown_metric
+import numpy as np
+
+from ingest import ledger, quarantine, refused, unknown_metric
 from ingest.errors import Reason
 from ingest.quarantine import Quarantined
+from ingest.stores.contract import Refusal
 from ingest.traffic import TrafficMeter
 from ingest.wire import RawMessage
+from models.reading import ReadingBlock
 from registry.role import Role
 from registry.unit import get_unit, set_status
 from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, NOON_MS, PUMP, World
@@ -46,6 +50,22 @@ def test_a_kept_message_is_shown_with_reason_and_beginning(world: World, admin: 
         "…",
     ):
         assert words in text
+
+
+def test_values_that_the_store_refuses_are_told_to_those_who_see_their_site(
+    world: World, admin: Browser, browser_of: Callable[..., Browser]
+) -> None:
+    block = ReadingBlock(
+        PUMP.kind, ("level_m",), (PUMP,), np.zeros(2, np.int64), np.array([NOON_MS, NOON_MS + 1]), np.ones((2, 1))
+    )
+    with world.database.writing() as session:
+        refused.put(session, [Refusal("points beyond retention policy", block)], now_ms=NOON_MS)
+        ledger.add_counts(session, {ledger.VALUES_ACCEPTED: 2})
+    text = admin.get("/data-quality").text
+    for words in ("points beyond retention policy", f"2 values of {HERE}/{PUMP.unit} (level_m)", "ledger balances"):
+        assert words in text
+    far = browser_of((Role.PROPERTY_MANAGER, ELSEWHERE))
+    assert "beyond retention" not in far.get("/data-quality").text
 
 
 def test_nothing_in_a_kept_message_can_hide_or_act(world: World, admin: Browser) -> None:

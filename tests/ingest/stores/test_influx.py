@@ -129,9 +129,10 @@ def test_what_may_pass_is_unavailable(status: int) -> None:
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_what_will_never_pass_is_refused(status: int) -> None:
     error = {"code": "invalid", "message": "partial write: field type conflict"}
-    with server_answering({"POST /api/v2/write": (status, error)}) as (port, _), pytest.raises(StoreRefused) as told:
-        store_at(port).write("batch-1", [rows([T0])])
-    assert "field type conflict" in str(told.value)
+    with server_answering({"POST /api/v2/write": (status, error)}) as (port, _):
+        refusals = store_at(port).write("batch-1", [rows([T0, T0 + 1])])
+    assert sum(refusal.block.value_count for refusal in refusals) == 2
+    assert all("field type conflict" in refusal.reason for refusal in refusals)
 
 
 BUCKETS = "/api/v2/buckets"
@@ -253,8 +254,9 @@ def test_a_missing_bucket_is_unavailable(influx: Influx) -> None:
 
 
 def test_a_time_beyond_the_engine_is_refused(real: InfluxStore) -> None:
-    with pytest.raises(StoreRefused):
-        real.write("batch-1", [rows([2**60])])
+    [refusal] = real.write("batch-1", [rows([T0, 2**60, T0 + 1])])
+    assert (refusal.block.ts_ms.tolist(), refusal.block.value_count) == ([2**60], 1)
+    assert real.count_values() == 2
 
 
 def test_a_large_batch_takes_several_requests_and_is_kept_whole(real: InfluxStore) -> None:
@@ -273,8 +275,13 @@ def test_a_foreign_field_of_another_type_refuses_what_conflicts_and_keeps_the_re
         headers={"Authorization": f"Token {influx.token}"},
     )
     urllib.request.urlopen(request, timeout=10).close()
-    neighbour = rows([T0])
-    other = ReadingBlock(Kind.PUMP, ("flow_m3_h",), (UNIT,), neighbour.unit_index, neighbour.ts_ms, neighbour.values)
-    with pytest.raises(StoreRefused):
-        real.write("batch-1", [rows([T0 + 1]), other])
-    assert real.latest([UNIT]) == {UNIT: {"level_m": (T0, 1.0), "flow_m3_h": (T0, 1.0)}}
+    times = np.arange(T0, T0 + 300, dtype=np.int64)
+    block = ReadingBlock(
+        Kind.PUMP, ("level_m", "flow_m3_h"), (UNIT,), np.zeros(300, np.int64), times, np.ones((300, 2))
+    )
+    [refusal] = real.write("batch-1", [block])
+    assert "field type conflict" in refusal.reason
+    assert np.isnan(refusal.block.values[:, 1]).all()
+    assert sorted(refusal.block.ts_ms.tolist()) == times.tolist()
+    assert real.latest([UNIT]) == {UNIT: {"level_m": (T0, 1.0), "flow_m3_h": (T0 + 299, 1.0)}}
+    assert real.count_values() == 301

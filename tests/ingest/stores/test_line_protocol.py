@@ -66,7 +66,7 @@ def test_a_percent_sign_in_a_name_is_no_format() -> None:
 def test_chunks_hold_every_line_once_and_are_bounded() -> None:
     many = block(("a",), [[1.0]] * (2 * LINES_PER_CHUNK + 10))
     small = [block(("b",), [[2.0]] * 3) for _ in range(3)]
-    portions = [chunk.split("\n") for chunk in chunks([*small, many, block(("c",), [[NAN]])])]
+    portions = [chunk.split("\n") for _, chunk in chunks([*small, many, block(("c",), [[NAN]])])]
     assert all(len(portion) <= LINES_PER_CHUNK for portion in portions)
     assert len(portions) == 4
     written = [line for portion in portions for line in portion]
@@ -75,7 +75,7 @@ def test_chunks_hold_every_line_once_and_are_bounded() -> None:
 
 def test_rows_of_hundreds_of_metrics_make_smaller_chunks() -> None:
     wide = block(tuple(f"m{number}" for number in range(300)), [[1.0] * 300] * 1000)
-    portions = list(chunks([wide]))
+    portions = [chunk for _, chunk in chunks([wide])]
     assert len(portions) == 5
     assert max(map(len, portions)) < 3_000_000
 
