@@ -16,6 +16,8 @@ from models.reading import Bools, Floats
 
 ANOMALY = "anomaly"
 SILENT = "silent"
+CONNECTION = "connection"
+"""The case of all conditions that say nothing of the unit, only that it is not heard."""
 CONNECTION_REUSE_S = 3600.0
 """A connection that comes and goes within an hour is one incident."""
 
@@ -89,7 +91,7 @@ def offline_condition(kind: Kind, severity: Severity) -> Condition:
         kind=kind,
         title="Unit is offline",
         severity=severity,
-        case="connection",
+        case=CONNECTION,
         advice="Its state is unknown, not healthy: check gateway, power and network, and look at the unit.",
         raise_when=lambda s: s["event:online"] == 0,
         event="online",
@@ -113,7 +115,7 @@ def silent_condition(
         kind=kind,
         title=title,
         severity=severity,
-        case="connection",
+        case=CONNECTION,
         advice="Its state is unknown, not healthy: check gateway, power and network, and look at the unit.",
         raise_when=raise_when or is_on(SILENT),
         event=SILENT,

@@ -4,6 +4,7 @@ Functions here run in the caller's transaction and write alarm, ticket and activ
 exist without the others.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from alerts import alarm as alarms
 from alerts import ticket as tickets
 from alerts.alarm import Alarm, AlarmMove, AlarmState
+from alerts.condition import CONNECTION
 from alerts.conditions import Condition
 from alerts.severity import Severity, gravest
 from alerts.ticket import FINAL_STAGES, Stage, Ticket, TicketKind
@@ -26,6 +28,10 @@ from registry.site import Site
 from registry.unit import Unit, hold_units
 
 EVIDENCE_LIMIT = 20
+MANY_UNITS = 5
+"""So many units of a site that fall silent at once share one ticket."""
+JOINT_MS = 15 * 60_000
+JOINT_TITLE = "Many units are not heard any more"
 END_UNKNOWN = "is_end_unknown"
 """In the evidence of an alarm of the past that was found in late data: whether its end is still to be found."""
 
@@ -41,10 +47,12 @@ def apply_signals(
     hold_units(session, {units[signal.unit] for signal in signals})
     changed: list[Alarm] = []
     entries: list[Entry] = []
+    joint = _sites_gone(signals)
     for signal in signals:
         unit_id = units[signal.unit]
         if signal.is_active:
-            alarm = _raise(session, signal, unit_id, received_ms, entries)
+            is_joint = signal.unit.site in joint and signal.condition.case == CONNECTION
+            alarm = _raise(session, signal, unit_id, received_ms, entries, is_joint=is_joint)
         else:
             alarm = _return(session, signal, unit_id, entries)
         if alarm is not None:
@@ -52,6 +60,13 @@ def apply_signals(
     if entries:
         activity.append(session, entries, now_ms=received_ms)
     return changed
+
+
+def _sites_gone(signals: Iterable[Signal]) -> set[str]:
+    """Sites of which many units are not heard any more, all at once: that is one matter, a gateway's or a network's."""
+    gone = {s.unit for s in signals if s.is_active and s.condition.case == CONNECTION}
+    by_site = Counter(unit.site for unit in gone)
+    return {site for site, count in by_site.items() if count >= MANY_UNITS}
 
 
 def note_past(
@@ -95,7 +110,9 @@ def note_past(
     return found
 
 
-def _raise(session: Session, signal: Signal, unit_id: int, received_ms: int, entries: list[Entry]) -> Alarm | None:
+def _raise(
+    session: Session, signal: Signal, unit_id: int, received_ms: int, entries: list[Entry], *, is_joint: bool
+) -> Alarm | None:
     condition = signal.condition
     alarm = alarms.find_open_alarm(session, unit_id, condition.code)
     if alarm is not None and alarm.is_active:
@@ -114,7 +131,9 @@ def _raise(session: Session, signal: Signal, unit_id: int, received_ms: int, ent
         alarm.acknowledged_ms = alarm.acknowledged_by = None
         alarm.occurrences += 1
         alarm.evidence = _with_occurrence(alarm.evidence, signal)
-    opened = _attach_ticket(session, alarm, condition, received_ms) if condition.opens_ticket else None
+    opened = None
+    if condition.opens_ticket:
+        opened = _attach_ticket(session, alarm, condition, received_ms, is_joint=is_joint)
     session.flush()
     entries.append(_alarm_entry(alarm, verb, {"ts_ms": signal.ts_ms, "occurrences": alarm.occurrences}))
     if opened is not None:
@@ -157,7 +176,9 @@ def _with_occurrence(evidence: dict[str, Any], signal: Signal) -> dict[str, Any]
     return {**evidence, **signal.evidence, "again_ms": [*earlier, signal.ts_ms]}
 
 
-def _attach_ticket(session: Session, alarm: Alarm, condition: Condition, now_ms: int) -> Ticket | None:
+def _attach_ticket(
+    session: Session, alarm: Alarm, condition: Condition, now_ms: int, *, is_joint: bool
+) -> Ticket | None:
     """Puts the alarm to the ticket of its case; returns the ticket if it had to be opened."""
     if alarm.ticket_id is not None:
         present = tickets.get_ticket(session, alarm.ticket_id)
@@ -165,14 +186,17 @@ def _attach_ticket(session: Session, alarm: Alarm, condition: Condition, now_ms:
             return None
     unit = session.get_one(Unit, alarm.unit_id)
     ticket = tickets.find_open_ticket(session, unit.id, condition.case)
+    if ticket is None and condition.case == CONNECTION:
+        # Some units of a gateway speak more seldom than others, and are missed later.
+        ticket = tickets.find_joint_ticket(session, unit.site_id, condition.case, since_ms=now_ms - JOINT_MS)
     opened = None
     if ticket is None:
         ticket = opened = tickets.open_ticket(
             session,
             site=unit.site,
-            unit=unit,
-            kind=condition.ticket_kind,
-            title=condition.title,
+            unit=None if is_joint else unit,
+            kind=TicketKind.FAULT if is_joint else condition.ticket_kind,
+            title=JOINT_TITLE if is_joint else condition.title,
             severity=condition.severity,
             case=condition.case,
             opened_by=SYSTEM.name,
@@ -182,7 +206,9 @@ def _attach_ticket(session: Session, alarm: Alarm, condition: Condition, now_ms:
         graver = gravest(Severity(ticket.severity), condition.severity)
         if graver.value != ticket.severity:
             # The graver alarm names the case from now on.
-            ticket.severity, ticket.title = graver.value, condition.title
+            ticket.severity = graver.value
+            if ticket.unit_id is not None:
+                ticket.title = condition.title
         ticket.updated_ms = now_ms
     alarm.ticket_id = ticket.id
     return opened

@@ -240,6 +240,18 @@ def find_open_ticket(session: Session, unit_id: int, case: str) -> Ticket | None
     return session.scalar(query.order_by(Ticket.id).limit(1).with_for_update(of=Ticket))
 
 
+def find_joint_ticket(session: Session, site_id: int, case: str, *, since_ms: int) -> Ticket | None:
+    """The ticket of many units of a site at once, opened since then, if it is still being worked on."""
+    query = select(Ticket).where(
+        Ticket.site_id == site_id,
+        Ticket.unit_id.is_(None),
+        Ticket.case == case,
+        Ticket.opened_ms >= since_ms,
+        Ticket.stage.not_in([stage.value for stage in FINAL_STAGES]),
+    )
+    return session.scalar(query.order_by(Ticket.id).limit(1).with_for_update(of=Ticket))
+
+
 def moves_of(session: Session, ticket_id: int) -> list[TicketMove]:
     return list(session.scalars(select(TicketMove).where(TicketMove.ticket_id == ticket_id).order_by(TicketMove.id)))
 

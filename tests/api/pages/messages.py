@@ -7,6 +7,7 @@ from pathlib import Path
 from babel.messages.extract import extract_from_dir
 
 from alerts.conditions import condition_table
+from alerts.incident import JOINT_TITLE
 from alerts.limits import Limits
 from models.equipment import EVENT_TITLES, METRICS
 from models.explain import CAUSES
@@ -34,6 +35,7 @@ def table_messages() -> Iterator[tuple[str, str]]:
     for kind, titles in EVENT_TITLES.items():
         yield from ((f"EVENT_TITLES[{kind}]", title) for title in titles.values())
     yield from (("ROLE_TITLES", title) for title in ROLE_TITLES.values())
+    yield "the ticket of many units", JOINT_TITLE
     for kind, causes in CAUSES.items():
         for cause in causes:
             yield f"CAUSES[{kind}]", cause.title
