@@ -73,13 +73,13 @@ def test_what_no_route_answers_is_a_problem(world: World, method: str, path: str
 
 
 def test_our_own_fault_is_recorded_and_not_told(
-    world: World, faulty: TestClient, capsys: pytest.CaptureFixture[str]
+    world: World, faulty: TestClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer = faulty.get("/api/v1/ledger", headers=world.bearer(ADMIN))
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "hunter2" not in answer.text
     assert "RuntimeError" not in answer.text
-    assert "RuntimeError" in "".join(capsys.readouterr())
+    assert "RuntimeError" in "".join(capfd.readouterr())
 
 
 def test_what_was_sent_is_not_told_back(world: World) -> None:
