@@ -1,9 +1,7 @@
 """One worker with everything it has: real broker, real database, real store; and what it tells about alarms."""
 
 import json
-import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,16 +16,10 @@ from alerts.alarm import list_alarms
 from alerts.conditions import condition_table
 from alerts.limits import Limits
 from alerts.ticket import list_tickets
-from alerts.watch import Signal, Watch
+from alerts.watch import Signal
 from ingest import ledger
 from ingest.alarm_topics import PAGE, AlarmTopics
-from ingest.foreign import ForeignTopics
-from ingest.mqtt import MqttDoor, read_broker_url
-from ingest.pipeline import Pipeline
-from ingest.store_writer import StoreWriter
-from ingest.stores.duckdb import DuckDBStore
-from ingest.traffic import TrafficMeter
-from ingest.worker import IngestWorker
+from ingest.mqtt import read_broker_url
 from models.equipment import Kind
 from models.reading import UnitKey
 from registry import activity
@@ -36,6 +28,7 @@ from registry.database import Database
 from registry.role import Actor, Grant, Role
 from registry.site import add_site
 from registry.unit import add_unit
+from tests.ingest.running import now_ms, running_worker
 from tests.servers.mosquitto import Mosquitto
 from tests.waiting import wait_until
 
@@ -46,49 +39,6 @@ ALARMS = "liandong/v1/xiaohe/fire/fire-1/alarm"
 NOW_MS = 1_700_000_000_000
 RULES = {condition.code: condition for condition in condition_table(Limits())[Kind.FIRE]}
 ACTOR = Actor("mei", (Grant(Role.ADMIN),))
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-@contextmanager
-def running_worker(database: Database, path: Path, url: str, *, is_mqtt5: bool) -> Iterator[IngestWorker]:
-    store = DuckDBStore(path)
-    store.prepare()
-    stopping = threading.Event()
-    foreign = ForeignTopics()
-    door = MqttDoor(read_broker_url(url), client_id="worker-1", clock=now_ms, is_mqtt5=is_mqtt5)
-    writer = StoreWriter(database=database, store=store, clock=now_ms)
-    pipeline = Pipeline(
-        database=database,
-        store=store,
-        writer=writer,
-        watch=Watch(),
-        door=door,
-        clock=now_ms,
-        draw_batch_id=lambda: secrets.token_hex(16),
-        pause=lambda seconds: not stopping.wait(seconds),
-        registers_unknown_sites=True,
-        foreign=foreign,
-    )
-    topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
-    worker = IngestWorker(
-        door=door,
-        pipeline=pipeline,
-        writer=writer,
-        alarm_topics=topics,
-        foreign=foreign,
-        traffic=TrafficMeter(database, messages_per_s=100),
-        clock=now_ms,
-        stopping=stopping,
-    )
-    try:
-        worker.start()
-        yield worker
-    finally:
-        worker.stop()
-        store.close()
 
 
 @contextmanager
