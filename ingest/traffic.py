@@ -115,7 +115,8 @@ def site_of(topic: str) -> str:
     if topic.startswith(f"{PREFIX}/"):
         site = topic[len(PREFIX) + 1 :].partition("/")[0]
     elif topic.startswith(SPARKPLUG_PREFIX):
-        site = topic[len(SPARKPLUG_PREFIX) :].partition("/")[0]
+        # As the reader has it: the group is the site, however its letters are written.
+        site = topic[len(SPARKPLUG_PREFIX) :].partition("/")[0].lower()
     else:
         return NO_SITE
     return site if SLUG.fullmatch(site) else NO_SITE

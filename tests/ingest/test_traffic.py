@@ -95,7 +95,7 @@ def test_counts_wait_for_a_database_that_does_not_answer(homes: Database) -> Non
     [
         ("liandong/v1/my-home/gateway/roof/telemetry", "my-home"),
         ("spBv1.0/my-home/DDATA/roof/p1", "my-home"),
-        ("spBv1.0/STATE/host", NO_SITE),
+        ("spBv1.0/My-Home/NDATA/roof", "my-home"),
         ("liandong/v1", NO_SITE),
         ("", NO_SITE),
     ],
