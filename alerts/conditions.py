@@ -15,7 +15,7 @@ __all__ = ["ANOMALY", "SILENT", "Condition", "condition_table"]
 def condition_table(limits: Limits) -> Mapping[Kind, tuple[Condition, ...]]:
     """All conditions by kind, with their limits filled in."""
     return {
-        Kind.ELEVATOR: (*elevator_values(limits), *elevator_events()),
+        Kind.ELEVATOR: (*elevator_values(limits), *elevator_events(), anomaly_condition(Kind.ELEVATOR)),
         Kind.PUMP: (*pump_values(limits), *pump_events(), anomaly_condition(Kind.PUMP)),
-        Kind.FIRE: (*fire_values(limits), *fire_events(limits)),
+        Kind.FIRE: (*fire_values(limits), *fire_events(limits), anomaly_condition(Kind.FIRE)),
     }

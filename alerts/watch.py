@@ -31,13 +31,16 @@ detector_seconds = Histogram("liandong_detector_seconds", "Time detectors took f
 class AnomalyBank(Protocol):
     """What the watch needs of the detectors."""
 
-    fit_rows: int
+    history_rows: int
+    """How many stored rows of a unit it wants to see again after a restart."""
 
     def observe(self, block: ReadingBlock) -> list[VerdictChange]: ...
 
     def restore(self, block: ReadingBlock) -> None: ...
 
     def standing(self) -> list[UnitKey]: ...
+
+    def is_judging(self, unit: UnitKey) -> bool: ...
 
 
 class Watch:

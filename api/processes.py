@@ -38,8 +38,7 @@ from ingest.stores.opening import open_store
 from ingest.traffic import TrafficMeter
 from ingest.wire import SUBSCRIPTION
 from ingest.worker import IngestWorker
-from models.detectors.bank import DetectorBank
-from models.equipment import Kind
+from models.detectors.live_banks import live_banks
 from registry.database import Database
 from registry.gateway import list_gateways
 
@@ -156,7 +155,12 @@ def running_ingest(
         database=database,
         store=store,
         writer=writer,
-        watch=Watch(limits=limits, banks={Kind.PUMP: DetectorBank(fit_rows=settings.detector_fit_rows)}),
+        watch=Watch(
+            limits=limits,
+            banks=live_banks(
+                fit_rows=settings.detector_fit_rows, budget_per_month=settings.alarm_budget_per_unit_month
+            ),
+        ),
         door=door,
         clock=now_ms,
         draw_batch_id=lambda: secrets.token_hex(16),

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     site_messages_per_s: float = Field(default=100.0, gt=0)
     """What one site may send before people are told of it: ten times a large compound's share."""
     detector_fit_rows: int = Field(default=400, ge=50)
+    alarm_budget_per_unit_month: float = Field(default=0.08, gt=0)
+    """False alarms of the detectors that are accepted of one unit in a month; 0.08 is about one a year."""
 
     @classmethod
     def load(cls, **told: Any) -> Self:

@@ -166,9 +166,13 @@ class Pipeline:
         for unit in newest_ms:
             bank = self._watch.banks.get(unit.kind)
             if bank is not None:
-                recollect(bank, self._store, unit=unit, alarm_since_ms=since_ms.get(unit), fit_rows=bank.fit_rows)
+                recollect(bank, self._store, unit=unit, alarm_since_ms=since_ms.get(unit))
         standing = {unit for bank in self._watch.banks.values() for unit in bank.standing()}
         for unit in anomalous.keys() - standing:
+            bank = self._watch.banks.get(unit.kind)
+            if bank is not None and not bank.is_judging(unit):
+                # It learns for longer than what was read again, and cannot say that anything is over.
+                continue
             self._carried += self._watch.end_anomaly(unit, ts_ms=newest_ms.get(unit, now_ms), received_ms=now_ms)
 
     # One batch.

@@ -4,11 +4,12 @@ Units with the same channels share one detector, so that a batch of thousands of
 is held is bounded: the fit rows of a unit while it learns, and a fixed state afterwards.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from models.alarm_budget import BUDGET_PER_MONTH, STRETCH_ROWS, AlarmBudget
 from models.detectors.contract import Detector, NotEnoughHistory, NothingVaries
 from models.detectors.lagged_pca import LaggedPca
 from models.detectors.warm_up import Gathered, WarmUp
@@ -64,6 +65,7 @@ class _Group:
 
     detector: Detector
     verdicts: Verdicts
+    budget: AlarmBudget
     units: list[UnitKey | None]
     free: list[int]
 
@@ -72,8 +74,9 @@ class DetectorBank:
     """All units of one kind, or of several. Not for several threads at once.
 
     A unit learns on its first `fit_rows` rows; its channels are those it told in at least half of them (counters are
-    no channels: they only ever grow). A channel that is missing later is left out row by row; one that is new, or was
-    constant and begins to change, makes the unit learn anew beside being judged as before.
+    no channels: they only ever grow; `metrics` names the only ones that are). Of a unit that tells more often than
+    `every_ms`, the rows between are left out. A channel that is missing later is left out row by row; one that is
+    new, or was constant and begins to change, makes the unit learn anew beside being judged as before.
     """
 
     def __init__(
@@ -82,11 +85,19 @@ class DetectorBank:
         fit_rows: int = FIT_ROWS,
         settle_rows: int = SETTLE_ROWS,
         most_channels: int = 48,
+        budget_per_month: float = BUDGET_PER_MONTH,
+        metrics: Collection[str] | None = None,
+        every_ms: int = 0,
+        history_rows: int | None = None,
         make_detector: Callable[[tuple[str, ...]], Detector] = LaggedPca,
     ) -> None:
         self.fit_rows = fit_rows
         self.settle_rows = settle_rows
         self.most_channels = most_channels
+        self.budget_per_month = budget_per_month
+        self.metrics = metrics
+        self.every_ms = every_ms
+        self.history_rows = history_rows or 2 * fit_rows
         self._make_detector = make_detector
         self._groups: list[_Group] = []
         self._group_of_channels: dict[tuple[str, ...], int] = {}
@@ -101,21 +112,27 @@ class DetectorBank:
         self._warm_ups: dict[int, WarmUp] = {}
         self._gathered: dict[int, Gathered] = {}
         self._strange_rows: dict[int, int] = {}
+        self._odd_rows = np.zeros(FIRST_CAPACITY, dtype=np.int64)
         self.late_rows = 0
 
     # What comes in.
 
     def observe(self, block: ReadingBlock) -> list[VerdictChange]:
         """Takes the block's rows in order of time for each unit and returns the verdicts that changed."""
-        block = _channels_only(block)
+        block = self._channels_only(block)
         if not block.metrics or not len(block):
             return []
         places = np.array([self._place_of(unit) for unit in block.units], dtype=np.int64)[block.unit_index]
         changes: list[VerdictChange] = []
         for rows in _rounds(places, block.ts_ms):
-            on_time = block.ts_ms[rows] > self._newest_ms[places[rows]]
+            newest_ms = self._newest_ms[places[rows]]
+            on_time = block.ts_ms[rows] > newest_ms
             self.late_rows += int(np.count_nonzero(~on_time))
-            rows = rows[on_time]
+            # What comes sooner than asked for is left out: slow things are judged over long times by few rows.
+            is_due = (newest_ms == NEVER_MS) | (
+                block.ts_ms[rows] - newest_ms * (newest_ms != NEVER_MS) >= self.every_ms
+            )
+            rows = rows[on_time & is_due]
             changes += self._observe_round(block, places[rows], rows)
         return changes
 
@@ -134,6 +151,10 @@ class DetectorBank:
             for slot, unit in enumerate(group.units)
             if unit is not None and group.verdicts.is_anomalous(np.array([slot]))[0]
         ]
+
+    def is_judging(self, unit: UnitKey) -> bool:
+        place = self._place.get(unit)
+        return place is not None and bool(self._group[place] >= 0)
 
     def progress(self, unit: UnitKey) -> Progress:
         place = self._place.get(unit)
@@ -186,7 +207,11 @@ class DetectorBank:
             is_absence = pause_ms > ABSENCE_INTERVALS * self._interval_ms[places]
             group.detector.rebaseline(slots[is_absence & ~was_anomalous], keeps_relations=True)
         scores = group.detector.score(slots, values, is_frozen=was_anomalous)
-        changed = group.verdicts.update(slots, scores.anomaly_score / scores.threshold, ts_ms)
+        ratio = scores.anomaly_score / scores.threshold
+        strictness = group.budget.strictness(slots)
+        group.budget.note(slots, ratio, was_anomalous, self._interval_ms[places])
+        changed = group.verdicts.update(slots, ratio / strictness, ts_ms)
+        self._accept_the_odd(group, places, slots, ratio >= 1.0)
         settled = group.verdicts.rows_in_alarm(slots) >= self.settle_rows
         changes: list[VerdictChange] = []
         if changed.any() or settled.any():
@@ -206,7 +231,7 @@ class DetectorBank:
                         is_anomalous=bool(now_anomalous[i] and not settled[i]),
                         since_ms=int(since_ms[i]),
                         anomaly_score=float(scores.anomaly_score[i]),
-                        threshold=float(scores.threshold[i]),
+                        threshold=float(scores.threshold[i] * strictness[i]),
                         contributions=tuple((group.detector.channels[c], float(shares[c])) for c in order.tolist()),
                         is_rebaselined=bool(settled[i]),
                         differences=tuple(
@@ -225,6 +250,15 @@ class DetectorBank:
         self._notice_strangers(group, block, places, rows, columns, was_anomalous)
         return changes
 
+    def _accept_the_odd(self, group: _Group, places: Ints, slots: Ints, is_odd: Bools) -> None:
+        """What has long been over the detector's limit, but within what the unit's own past allows, is its normal."""
+        is_odd = is_odd & ~group.verdicts.is_anomalous(slots)
+        rows = np.where(is_odd, self._odd_rows[places] + 1, 0)
+        is_normal = rows >= STRETCH_ROWS
+        self._odd_rows[places] = np.where(is_normal, 0, rows)
+        if is_normal.any():
+            group.detector.rebaseline(slots[is_normal])
+
     def _notice_strangers(
         self, group: _Group, block: ReadingBlock, places: Ints, rows: Ints, columns: Ints, was_anomalous: Bools
     ) -> None:
@@ -240,7 +274,7 @@ class DetectorBank:
         for place, told in zip(places.tolist(), is_told.tolist(), strict=True):
             count = self._strange_rows.pop(place, 0) + (1 if told else -1)
             if count >= self.fit_rows // 4 and place not in self._warm_ups:
-                self._warm_ups[place] = WarmUp(self.fit_rows, self.most_channels)
+                self._warm_ups[place] = WarmUp(self.fit_rows, self.most_channels, every_ms=self.every_ms)
             elif count > 0:
                 self._strange_rows[place] = min(count, self.fit_rows)
 
@@ -271,6 +305,7 @@ class DetectorBank:
             self._leave_group(place)
         group.units[slot] = self._units[place]
         group.verdicts.clear(np.array([slot]))
+        group.budget.forget(np.array([slot]))
         self._group[place], self._slot[place] = group_index, slot
         self._interval_ms[place] = gathered.interval_ms
         self._longest_step_ms[place] = gathered.longest_step_ms
@@ -291,8 +326,33 @@ class DetectorBank:
         index = self._group_of_channels.get(channels)
         if index is None:
             index = self._group_of_channels[channels] = len(self._groups)
-            self._groups.append(_Group(self._make_detector(channels), Verdicts(raise_evidence=RAISE_EVIDENCE), [], []))
+            self._groups.append(
+                _Group(
+                    detector=self._make_detector(channels),
+                    verdicts=Verdicts(raise_evidence=RAISE_EVIDENCE),
+                    budget=AlarmBudget(per_month=self.budget_per_month),
+                    units=[],
+                    free=[],
+                )
+            )
         return index
+
+    def _channels_only(self, block: ReadingBlock) -> ReadingBlock:
+        """The block's channels: without counters, which only ever grow, and without what is not asked for here."""
+        known = METRICS[block.kind]
+        kept = [
+            c
+            for c, name in enumerate(block.metrics)
+            if (name in self.metrics if self.metrics is not None else name not in known or not known[name].is_counter)
+        ]
+        if len(kept) == len(block.metrics):
+            return block
+        names = tuple(block.metrics[c] for c in kept)
+        chosen = block.values[:, kept]
+        if self.metrics is not None:
+            told = ~np.isnan(chosen).all(axis=1)
+            return ReadingBlock(block.kind, names, block.units, block.unit_index[told], block.ts_ms[told], chosen[told])
+        return ReadingBlock(block.kind, names, block.units, block.unit_index, block.ts_ms, chosen)
 
     def _columns_of(self, metrics: tuple[str, ...], group_index: int) -> Ints:
         """For each channel of the group its column in a block of these metrics, -1 where there is none."""
@@ -311,25 +371,16 @@ class DetectorBank:
         if place is None:
             place = self._place[unit] = len(self._units)
             self._units.append(unit)
-            self._warm_ups[place] = WarmUp(self.fit_rows, self.most_channels)
+            self._warm_ups[place] = WarmUp(self.fit_rows, self.most_channels, every_ms=self.every_ms)
             have = len(self._group)
             if place >= have:
                 self._group = np.concatenate([self._group, np.full(have, -1)])
                 self._slot = np.concatenate([self._slot, np.full(have, -1)])
                 self._newest_ms = np.concatenate([self._newest_ms, np.full(have, NEVER_MS)])
                 self._interval_ms = np.concatenate([self._interval_ms, np.zeros(have, dtype=np.int64)])
+                self._odd_rows = np.concatenate([self._odd_rows, np.zeros(have, dtype=np.int64)])
                 self._longest_step_ms = np.concatenate([self._longest_step_ms, np.zeros(have, dtype=np.int64)])
         return place
-
-
-def _channels_only(block: ReadingBlock) -> ReadingBlock:
-    """The block without counters: they only ever grow, so they are no channels."""
-    metrics = METRICS[block.kind]
-    kept = [c for c, name in enumerate(block.metrics) if name not in metrics or not metrics[name].is_counter]
-    if len(kept) == len(block.metrics):
-        return block
-    names = tuple(block.metrics[c] for c in kept)
-    return ReadingBlock(block.kind, names, block.units, block.unit_index, block.ts_ms, block.values[:, kept])
 
 
 def _rounds(places: Ints, ts_ms: Ints) -> Iterable[Ints]:

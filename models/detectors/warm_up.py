@@ -7,6 +7,7 @@ import numpy as np
 
 from models.reading import Floats
 
+DAY_MS = 86_400_000
 LEAST_TOLD_SHARE = 0.5
 """A channel told in fewer of the gathered rows is no channel of the unit."""
 
@@ -33,14 +34,25 @@ class Gathered:
 class WarmUp:
     """A unit's rows while it learns: at most `fit_rows` rows of at most `most_channels` channels."""
 
-    def __init__(self, fit_rows: int, most_channels: int) -> None:
+    def __init__(self, fit_rows: int, most_channels: int, *, every_ms: int = 0) -> None:
+        self._every_ms = every_ms
         self._most_channels = most_channels
         self.fit_rows = fit_rows
         self._column: dict[str, int] = {}
         self._values = np.full((min(fit_rows, 64), 0), np.nan)
         self._ts_ms = np.zeros(min(fit_rows, 64), dtype=np.int64)
         self.rows = 0
-        self.waits_for = f"rows to learn from: {fit_rows}"
+        self._reason = ""
+
+    @property
+    def waits_for(self) -> str:
+        """What is lacking, in words; of rows that come at fixed steps in days."""
+        if self._reason:
+            return self._reason
+        if self._every_ms:
+            days, needed = (count * self._every_ms / DAY_MS for count in (self.rows, self.fit_rows))
+            return f"not enough history: {days:.3g} of {needed:.3g} days"
+        return f"not enough history: {self.rows} of {self.fit_rows} rows"
 
     @property
     def is_complete(self) -> bool:
@@ -81,7 +93,7 @@ class WarmUp:
 
     def go_on(self, reason: str, *, need_rows: int) -> None:
         """Waits for more rows, or for others in place of the older half, because these did not do for this `reason`."""
-        self.waits_for = reason
+        self._reason = reason
         if need_rows > self.rows and need_rows > self.fit_rows:
             self.fit_rows = need_rows
             return

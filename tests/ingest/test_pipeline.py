@@ -475,7 +475,7 @@ def test_a_tick_waits_for_the_database_as_well(line: Line) -> None:
 
 def test_a_rule_that_fails_stops_neither_the_stream_nor_other_rules(line: Line) -> None:
     class Bank:
-        fit_rows = 1
+        history_rows = 2
 
         def observe(self, block: ReadingBlock) -> list[Any]:
             raise ZeroDivisionError
@@ -485,6 +485,9 @@ def test_a_rule_that_fails_stops_neither_the_stream_nor_other_rules(line: Line) 
 
         def standing(self) -> list[UnitKey]:
             return []
+
+        def is_judging(self, unit: UnitKey) -> bool:
+            return False
 
     line.restart(watch=Watch(banks={Kind.PUMP: Bank()}))
     line.take(reading(PUMP, 1, level_m=1, phase_loss=1), event(FIRE, 1, "fire"))
