@@ -29,6 +29,7 @@ from api.resources import DemoAccount, Resources
 from api.settings import Settings
 from ingest.alarm_topics import AlarmTopics
 from ingest.foreign import ForeignTopics
+from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
@@ -145,6 +146,7 @@ def running_ingest(
         # The embedded broker speaks 3.1.1 only.
         is_mqtt5=not settings.has_embedded_broker,
         subscriptions=(SUBSCRIPTION, *foreign.subscriptions),
+        presence_topic=presence_topic(settings.mqtt_client_id) if settings.home_assistant else None,
     )
 
     def pause(seconds: float) -> bool:
@@ -172,12 +174,20 @@ def running_ingest(
         foreign=foreign,
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
+    home_assistant = HomeAssistant(
+        database,
+        is_wanted=settings.home_assistant,
+        client_id=settings.mqtt_client_id,
+        publish=lambda topic, payload: door.publish(topic, payload, is_retained=True),
+        tell_alarms=topics.tell,
+    )
     worker = IngestWorker(
         door=door,
         pipeline=pipeline,
         writer=writer,
         alarm_topics=topics,
         foreign=foreign,
+        home_assistant=home_assistant,
         traffic=TrafficMeter(database, messages_per_s=settings.site_messages_per_s),
         clock=now_ms,
         stopping=stopping,

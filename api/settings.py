@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """A TOML file with rules for topics that are none of the contract's; it is followed while the ingest runs."""
     sparkplug_rebirth: bool = False
     """Whether a Sparkplug node whose births we lack, or that left numbers out, is asked to tell them again."""
+    home_assistant: bool = False
+    """Whether each unit's alarms are announced to Home Assistant (MQTT discovery)."""
     register_unknown_sites: bool | None = None
     """Whether a message of an unknown site registers it. Unset: only on SQLite, the embedded default."""
     mqtt_client_id: str = "liandong-ingest"

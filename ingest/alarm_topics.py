@@ -48,6 +48,10 @@ class AlarmTopics:
                 self._tell(session, unit_id, open_alarms_of_unit(session, unit_id))
             self._last_id = rows[-1].id
 
+    def tell(self, session: Session, unit_id: int) -> None:
+        """The alarms of one unit, also when it never had one."""
+        self._tell(session, unit_id, open_alarms_of_unit(session, unit_id))
+
     def _tell(self, session: Session, unit_id: int, alarms: Iterable[Alarm]) -> None:
         unit = get_unit_by_id(session, unit_id)
         zone = ZoneInfo(unit.site.timezone)

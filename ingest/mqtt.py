@@ -28,6 +28,7 @@ SESSION_EXPIRY_S = 7 * 24 * 3600
 RECONNECT_FIRST_S = 0.5
 RECONNECT_LAST_S = 10.0
 READ_AHEAD_BYTES = 64 * 1024
+ONLINE, OFFLINE = b"online", b"offline"
 PUBACK = b"\x40\x02"
 
 log = structlog.get_logger(__name__)
@@ -114,13 +115,16 @@ class MqttDoor:
         clock: Callable[[], int],
         is_mqtt5: bool = True,
         subscriptions: tuple[str, ...] = (SUBSCRIPTION,),
+        presence_topic: str | None = None,
     ) -> None:
+        """On `presence_topic`, retained, stands `online` while there is a connection, and `offline` otherwise."""
         self.address = address
         self.is_connected = False
         self._clock = clock
         self._is_mqtt5 = is_mqtt5
         self._client_id = client_id
         self._subscriptions = subscriptions
+        self._presence_topic = presence_topic
         self._unsubscribed: list[str] = []
         self._generation = 0
         self._received: list[RawMessage] = []
@@ -149,6 +153,8 @@ class MqttDoor:
 
     def close(self) -> None:
         self._is_open = False
+        if self._presence_topic is not None and self.is_connected:
+            self.publish(self._presence_topic, OFFLINE, is_retained=True)
         self._client.disconnect()
         while self._client.want_write() and self._client.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS:
             pass
@@ -274,6 +280,8 @@ class MqttDoor:
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.max_queued_messages_set(0)
+        if self._presence_topic is not None:
+            client.will_set(self._presence_topic, OFFLINE, qos=1, retain=True)
         if self.address.username is not None:
             client.username_pw_set(self.address.username, self.address.password)
         if self.address.is_tls:
@@ -310,6 +318,8 @@ class MqttDoor:
     def _note_connected(self) -> None:
         if not self.is_connected:
             self.is_connected = True
+            if self._presence_topic is not None:
+                self.publish(self._presence_topic, ONLINE, is_retained=True)
             log.info("broker connected", broker=self.address.display)
 
     def _on_subscribe(

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.alarm_topics import AlarmTopics
 from ingest.foreign import ForeignTopics
+from ingest.home_assistant import HomeAssistant
 from ingest.mqtt import MqttDoor
 from ingest.pipeline import Pipeline, Stopped
 from ingest.store_writer import StoreWriter
@@ -39,6 +40,7 @@ class IngestWorker:
         writer: StoreWriter,
         alarm_topics: AlarmTopics,
         foreign: ForeignTopics,
+        home_assistant: HomeAssistant | None = None,
         traffic: TrafficMeter,
         clock: Callable[[], int],
         stopping: threading.Event,
@@ -48,6 +50,7 @@ class IngestWorker:
         self._writer = writer
         self._alarm_topics = alarm_topics
         self._foreign = foreign
+        self._home_assistant = home_assistant
         self._traffic = traffic
         self._clock = clock
         self._stopping = stopping
@@ -112,5 +115,7 @@ class IngestWorker:
     def _tell(self) -> None:
         try:
             self._alarm_topics.publish_changes()
+            if self._home_assistant is not None:
+                self._home_assistant.follow(now_ms=self._clock())
         except SQLAlchemyError as error:
             log.warning("alarms cannot be told on MQTT just now", reason=str(error).splitlines()[0])

@@ -10,6 +10,7 @@ from pathlib import Path
 from alerts.watch import Watch
 from ingest.alarm_topics import AlarmTopics
 from ingest.foreign import ForeignTopics
+from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
@@ -26,7 +27,13 @@ def now_ms() -> int:
 
 @contextmanager
 def running_worker(
-    database: Database, path: Path, url: str, *, is_mqtt5: bool, foreign: ForeignTopics | None = None
+    database: Database,
+    path: Path,
+    url: str,
+    *,
+    is_mqtt5: bool,
+    foreign: ForeignTopics | None = None,
+    has_home_assistant: bool = False,
 ) -> Iterator[IngestWorker]:
     store = DuckDBStore(path)
     store.prepare()
@@ -38,6 +45,7 @@ def running_worker(
         clock=now_ms,
         is_mqtt5=is_mqtt5,
         subscriptions=(SUBSCRIPTION, *foreign.subscriptions),
+        presence_topic=presence_topic("worker-1") if has_home_assistant else None,
     )
     writer = StoreWriter(database=database, store=store, clock=now_ms)
     pipeline = Pipeline(
@@ -53,12 +61,20 @@ def running_worker(
         foreign=foreign,
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))
+    home_assistant = HomeAssistant(
+        database,
+        is_wanted=has_home_assistant,
+        client_id="worker-1",
+        publish=lambda topic, payload: door.publish(topic, payload, is_retained=True),
+        tell_alarms=topics.tell,
+    )
     worker = IngestWorker(
         door=door,
         pipeline=pipeline,
         writer=writer,
         alarm_topics=topics,
         foreign=foreign,
+        home_assistant=home_assistant,
         traffic=TrafficMeter(database, messages_per_s=100),
         clock=now_ms,
         stopping=stopping,
