@@ -24,7 +24,7 @@ from registry.database import Database
 from registry.unit_life import LifeWord
 
 FIRST_CAPACITY = 64
-GATEWAY_LEVEL = "gateway"
+GATEWAY_LEVEL, SPARKPLUG = "gateway", "spBv1.0"
 MAX_CACHED_TOPICS = 100_000
 RECORDING_MS = 30 * 24 * 3600 * 1000
 """No gateway keeps a backlog that long; readings that are older when they come were recorded and are played again."""
@@ -195,9 +195,8 @@ class Life:
     def _gateway(self, topic: str) -> int:
         place = self._gateway_of.get(topic)
         if place is None:
-            parts = topic.split("/")
-            is_gateway = len(parts) == 6 and parts[3] == GATEWAY_LEVEL
-            place = self._gateways.setdefault((parts[2], parts[4]), len(self._gateways)) if is_gateway else -1
+            sender = gateway_of(topic)
+            place = self._gateways.setdefault(sender, len(self._gateways)) if sender is not None else -1
             if len(self._gateway_of) >= MAX_CACHED_TOPICS:
                 self._gateway_of.clear()
             self._gateway_of[topic] = place
@@ -301,3 +300,17 @@ class Life:
             )
             for place, limit_ms, interval in zip(places.tolist(), limits_ms, interval_ms, strict=True)
         ]
+
+
+def gateway_of(topic: str) -> tuple[str, str] | None:
+    """(site, gateway) that a topic names, None where a unit speaks for itself; of Sparkplug its group and edge node.
+
+    >>> gateway_of("liandong/v1/xiaohe/gateway/g1/telemetry"), gateway_of("spBv1.0/Xiaohe/DDATA/east/lift-1")
+    (('xiaohe', 'g1'), ('xiaohe', 'east'))
+    """
+    parts = topic.split("/")
+    if len(parts) == 6 and parts[3] == GATEWAY_LEVEL:
+        return parts[2], parts[4]
+    if parts[0] == SPARKPLUG and len(parts) in (4, 5):
+        return parts[1].lower(), parts[3]
+    return None

@@ -89,7 +89,7 @@ def put_life(session: Session, words: Sequence[LifeWord]) -> None:
 def put_gateways(session: Session, rows: Sequence[tuple[str, str, int, int | None]]) -> None:
     """Rows of (site, gateway, heard_ms, skew_ms)."""
     if rows:
-        named = [{"site_key": s, "gateway": g[:200], "heard_ms": h, "skew_ms": k} for s, g, h, k in rows]
+        named = [{"site_key": s[:64], "gateway": g[:200], "heard_ms": h, "skew_ms": k} for s, g, h, k in rows]
         session.connection().execute(_insert(session, GatewayClock, _gateway_changes), named)
 
 
