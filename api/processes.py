@@ -32,6 +32,7 @@ from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
+from ingest.store_keeper import StoreKeeper
 from ingest.store_writer import StoreWriter
 from ingest.stores.contract import TelemetryStore
 from ingest.stores.duckdb import DuckDBStore
@@ -97,7 +98,12 @@ def opened_database(settings: Settings, *, migrates: bool = True) -> Iterator[Da
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[TelemetryStore]:
     store = open_store(
-        settings.telemetry_url, token=settings.influx_token.get_secret_value(), data_dir=settings.data_dir
+        settings.telemetry_url,
+        token=settings.influx_token.get_secret_value(),
+        data_dir=settings.data_dir,
+        retention=settings.retention,
+        clock=now_ms,
+        worker=settings.mqtt_client_id,
     )
     try:
         store.prepare()
@@ -192,17 +198,20 @@ def running_ingest(
         clock=now_ms,
         stopping=stopping,
     )
+    keeper = StoreKeeper(store=store, clock=now_ms)
     desk = None
     if database.is_sqlite and isinstance(store, DuckDBStore):
         desk = BackupDesk(settings=settings, database=database, store=store, held_still=writer.held_still, clock=now_ms)
     try:
         worker.start()
+        keeper.start()
         if desk is not None:
             desk.start()
         yield worker
     finally:
         if desk is not None:
             desk.stop()
+        keeper.stop()
         worker.stop()
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL
 
+from ingest.stores.retention import DAY_MS, Retention
 from registry.database import resolve_url
 
 Language = Literal["zh", "en"]
@@ -56,6 +57,12 @@ class Settings(BaseSettings):
     """Names the persistent session at the broker; each ingest worker needs its own."""
     site_messages_per_s: float = Field(default=100.0, gt=0)
     """What one site may send before people are told of it: ten times a large compound's share."""
+    raw_days: int = Field(default=90, ge=0)
+    """How long single values are kept; 0 is for ever."""
+    minute_days: int = Field(default=730, ge=0)
+    """How long minutes (mean, least, greatest, count) are kept; 0 is for ever."""
+    hour_days: int = Field(default=0, ge=0)
+    """How long hours are kept; 0 is for ever."""
     detector_fit_rows: int = Field(default=400, ge=50)
     alarm_budget_per_unit_month: float = Field(default=0.08, gt=0)
     """False alarms of the detectors that are accepted of one unit in a month; 0.08 is about one a year."""
@@ -82,6 +89,16 @@ class Settings(BaseSettings):
         if self.register_unknown_sites is not None:
             return self.register_unknown_sites
         return self.resolved_database_url.get_backend_name() == "sqlite"
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        _ = self.retention
+        return self
+
+    @property
+    def retention(self) -> Retention:
+        ages = {"raw_ms": self.raw_days, "minute_ms": self.minute_days, "hour_ms": self.hour_days}
+        return Retention(**{name: days * DAY_MS or None for name, days in ages.items()})
 
     @property
     def broker_url(self) -> str:

@@ -68,6 +68,13 @@ class TelemetryStore(Protocol):
         a write ended, write again: alone, or together with others. `batch_id` names the batch in errors, no more.
         """
 
+    def maintain(self, *, now_ms: int) -> bool:
+        """One step of rolling up and of letting go what is over age; whether there may be another to do.
+
+        Between two steps others have their turn. Nothing is let go that is not rolled up; a step that fails or is cut
+        off by the death of the process is done again by the next. Raises `StoreUnavailable`.
+        """
+
     def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
         """The time of the newest value of every unit and metric."""
 

@@ -6,30 +6,36 @@ InfluxDB keeps one value for each series, field and time by itself, so that noth
 """
 
 import gzip
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 from urllib3.exceptions import HTTPError
 
 from ingest.stores.contract import Point, Refusal, StoreError, StoreRefused, StoreUnavailable
+from ingest.stores.due_hours import touched_hours
+from ingest.stores.influx_buckets import InfluxBuckets
+from ingest.stores.influx_names import ns, quoted, where_units
+from ingest.stores.influx_roll_ups import RollUps, Table
 from ingest.stores.line_protocol import chunks, from_influx_name, lines, to_influx_name
-from ingest.stores.refusal import taken_apart, without_infinite
+from ingest.stores.refusal import BEYOND_RETENTION, taken_apart, without_infinite
+from ingest.stores.retention import FOR_EVER, HOUR_MS, Retention, floor_to, parts, width_for
 from models.equipment import Kind
 from models.reading import Bools, ReadingBlock, UnitKey
 
 REFUSED_STATUSES = frozenset({400, 413, 422})
 GZIP_LEVEL = 1  # the client's own level 9 takes 15 times as long for two thirds of the size
 STATEMENTS_PER_QUERY = 200
-TIME_MAX_NS = 2**63 - 2
+NEVER_MS = 2**62
+# What is later, or as long before 1970, InfluxDB refuses.
+TIMES_END_MS = (2**63 - 1) // 1_000_000 // HOUR_MS * HOUR_MS - HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,14 @@ def parse_influx_url(url: str) -> InfluxAddress:
     return InfluxAddress(f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}", query["org"][0], query["bucket"][0])
 
 
-def open_influx(url: str, *, token: str) -> "InfluxStore":
+def open_influx(
+    url: str,
+    *,
+    token: str,
+    retention: Retention = FOR_EVER,
+    clock: Callable[[], int] = lambda: 0,
+    worker: str = "liandong",
+) -> "InfluxStore":
     """The store at the address of the settings, not prepared yet. Raises StoreRefused for settings that cannot work."""
     place = url.partition("?")[0].rpartition("@")[2]
     try:
@@ -71,28 +84,42 @@ def open_influx(url: str, *, token: str) -> "InfluxStore":
         raise StoreRefused(place, str(error)) from error
     if not token:
         raise StoreRefused(place, "LIANDONG_INFLUX_TOKEN is not set")
-    return InfluxStore(address, token)
-
-
-class Table(NamedTuple):
-    """One series of an answer: its tags, and its columns by name, time first."""
-
-    tags: dict[str, str]
-    columns: list[str]
-    rows: list[list[Any]]
+    return InfluxStore(address, token, retention=retention, clock=clock, worker=worker)
 
 
 class InfluxStore:
-    """`write_timeout_s` bounds each request of a write, `query_timeout_s` each question."""
+    """`write_timeout_s` bounds each request of a write, `query_timeout_s` each question.
+
+    `retention` is what `prepare` asks the server for; `clock` tells (epoch milliseconds) what is beyond it by now.
+    `worker` names the process across its restarts, for the hours that it has still to roll up.
+    """
 
     def __init__(
-        self, address: InfluxAddress, token: str, *, write_timeout_s: float = 2.0, query_timeout_s: float = 10.0
+        self,
+        address: InfluxAddress,
+        token: str,
+        *,
+        write_timeout_s: float = 2.0,
+        query_timeout_s: float = 10.0,
+        retention: Retention = FOR_EVER,
+        clock: Callable[[], int] = lambda: 0,
+        worker: str = "liandong",
     ) -> None:
         self.address = address
         self._write_timeout_ms = int(write_timeout_s * 1000)
         self._query_timeout_ms = int(query_timeout_s * 1000)
         self._client = InfluxDBClient(address.url, token=token, org=address.org, timeout=self._query_timeout_ms)
         self._write_service = WriteService(self._client.api_client)
+        self._retention = retention
+        self._clock = clock
+        self._roll_ups = RollUps(
+            bucket=address.bucket,
+            worker=worker,
+            ask=lambda statements, bucket: self._ask(statements, bucket=bucket),
+            write=self._write_own,
+        )
+        self._buckets = InfluxBuckets(self._client, org=address.org, ask=lambda s: self._ask(s))
+        self._has_raw_limit = False
 
     @property
     def _name(self) -> str:
@@ -114,26 +141,29 @@ class InfluxStore:
         return StoreUnavailable(self._name, f"status {getattr(error, 'status', None)}, {_one_line(error.message)}")
 
     def prepare(self) -> None:
-        """Create the bucket if it is not there (on InfluxDB 1, which serves tests and old sites, the database)."""
-        version = self._version()
-        if version.startswith(("1.", "v1.")):
-            self._ask([f"CREATE DATABASE {_quoted(self.address.bucket)}"])
-            return
+        """Create the buckets that are not there (on InfluxDB 1, which serves tests and old sites, the databases).
+
+        A bucket of values that is there keeps what it holds until all of it is rolled up; `maintain` sets its end.
+        """
+        is_version_1 = self._version().startswith(("1.", "v1."))
+        ups, retention = self._roll_ups, self._retention
         with self._told():
-            buckets = self._client.buckets_api()
-            try:
-                found = buckets.find_bucket_by_name(self.address.bucket)
-            except ApiException as error:
-                if error.status != 404:
-                    raise
-                found = None
-            # A server may answer the question for a name it does not know with one of its own buckets.
-            if found is None or found.name != self.address.bucket:
-                buckets.create_bucket(
-                    bucket_name=self.address.bucket,
-                    retention_rules=BucketRetentionRules(type="expire", every_seconds=0),
-                    org=self.address.org,
-                )
+            is_new = self._buckets.ensure(ups.bucket, retention.raw_ms, is_version_1=is_version_1, changes=False)
+            self._buckets.ensure(ups.minute_bucket, retention.minute_ms, is_version_1=is_version_1, changes=True)
+            is_first = self._buckets.ensure(ups.hour_bucket, retention.hour_ms, is_version_1=is_version_1, changes=True)
+        if is_first and not is_new:
+            ups.mark_all()
+
+    def maintain(self, *, now_ms: int) -> bool:
+        if self._roll_ups.step(now_ms=now_ms):
+            return True
+        if not self._has_raw_limit:
+            is_version_1 = self._version().startswith(("1.", "v1."))
+            with self._told():
+                name, age_ms = self._roll_ups.bucket, self._retention.raw_ms
+                self._buckets.ensure(name, age_ms, is_version_1=is_version_1, changes=True)
+            self._has_raw_limit = True
+        return False
 
     def _version(self) -> str:
         with self._told():
@@ -142,6 +172,8 @@ class InfluxStore:
     def check(self) -> str:
         version = self._version()
         self._fields()
+        self._ask(["SHOW MEASUREMENTS LIMIT 1"], bucket=self._roll_ups.minute_bucket)
+        self._ask(["SHOW MEASUREMENTS LIMIT 1"], bucket=self._roll_ups.hour_bucket)
         return f"InfluxDB {version}, {self._name}"
 
     def close(self) -> None:
@@ -150,11 +182,20 @@ class InfluxStore:
 
     def write(self, batch_id: str, blocks: Sequence[ReadingBlock]) -> list[Refusal]:
         blocks, refusals = without_infinite(blocks)
-        for parts, chunk in chunks(blocks):
-            if self._refused_because(chunk) is not None:
-                for part in parts:
-                    refusals += taken_apart(part, lambda rest: self._refused_because("\n".join(lines(rest))))
+        hours = {hour: times for hour, times in touched_hours(blocks).items() if abs(hour.start_ms) < TIMES_END_MS}
+        with self._roll_ups.due.written(hours) as new:
+            self._roll_ups.mark(new)
+            for parts_of_chunk, chunk in chunks(blocks):
+                if self._refused_because(chunk) is not None:
+                    for part in parts_of_chunk:
+                        refusals += taken_apart(part, lambda rest: self._refused_because("\n".join(lines(rest))))
         return refusals
+
+    def _write_own(self, written: str, bucket: str) -> None:
+        """Lines of our own making, of which none is refused."""
+        reason = self._refused_because(written, bucket=bucket)
+        if reason is not None and BEYOND_RETENTION not in reason:
+            raise StoreUnavailable(self._name, f"bucket {bucket} refuses what it must take: {reason}")
 
     def _refused_because(self, chunk: str, *, bucket: str | None = None) -> str | None:
         """Write lines; None when all of them were taken, else what the server says of those that it will never take."""
@@ -174,7 +215,9 @@ class InfluxStore:
                 return _one_line(error.message)
         return None
 
-    def _ask(self, statements: Iterable[str], *, at_once: int = STATEMENTS_PER_QUERY) -> list[list[Table]]:
+    def _ask(
+        self, statements: Iterable[str], *, at_once: int = STATEMENTS_PER_QUERY, bucket: str | None = None
+    ) -> list[list[Table]]:
         """The tables of each InfluxQL statement; times in milliseconds."""
         waiting = list(statements)
         answers: list[list[Table]] = []
@@ -185,7 +228,7 @@ class InfluxStore:
                     "POST",
                     header_params={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
                     post_params=[
-                        ("db", self.address.bucket),
+                        ("db", bucket or self.address.bucket),
                         ("epoch", "ms"),
                         ("q", ";".join(waiting[start : start + at_once])),
                     ],
@@ -205,7 +248,7 @@ class InfluxStore:
 
     def _fields(self) -> dict[Kind, list[str]]:
         """The field names of every kind, as the database knows them."""
-        answers = self._ask(f"SHOW FIELD KEYS FROM {_quoted(kind.value)}" for kind in Kind)
+        answers = self._ask(f"SHOW FIELD KEYS FROM {quoted(kind.value)}" for kind in Kind)
         return {
             kind: [row[0] for table in tables for row in table.rows] for kind, tables in zip(Kind, answers, strict=True)
         }
@@ -221,7 +264,7 @@ class InfluxStore:
         for unit in units:
             groups.setdefault((unit.site, unit.kind), []).append(unit)
         sought = [
-            (kind, field, f"WHERE {_where_units(members)}")
+            (kind, field, f"WHERE {where_units(members)}")
             for (_, kind), members in groups.items()
             for field in fields[kind]
         ]
@@ -240,7 +283,7 @@ class InfluxStore:
         One statement for each field: `last` of several fields in one statement tells no times.
         """
         statements = (
-            f'SELECT last({_quoted(field)}) FROM {_quoted(kind.value)} {condition} GROUP BY "site", "unit"'  # noqa: S608
+            f'SELECT last({quoted(field)}) FROM {quoted(kind.value)} {condition} GROUP BY "site", "unit"'  # noqa: S608
             for kind, field, condition in sought
         )
         answers = self._ask(statements, at_once=at_once)
@@ -254,12 +297,12 @@ class InfluxStore:
         is_stored = np.zeros(block.values.shape, np.bool_)
         names = [to_influx_name(metric) for metric in block.metrics]
         column_of = {name: column for column, name in enumerate(names)}
-        selected = ", ".join(map(_quoted, names))
+        selected = ", ".join(map(quoted, names))
         present = np.unique(block.unit_index).tolist()
         rows_of = {unit: np.flatnonzero(block.unit_index == unit) for unit in present}
         answers = self._ask(
-            f"SELECT {selected} FROM {_quoted(block.kind.value)} WHERE {_where_units([block.units[unit]])}"  # noqa: S608
-            f" AND time >= {_ns(int(block.ts_ms[rows].min()))} AND time <= {_ns(int(block.ts_ms[rows].max()))}"
+            f"SELECT {selected} FROM {quoted(block.kind.value)} WHERE {where_units([block.units[unit]])}"  # noqa: S608
+            f" AND time >= {ns(int(block.ts_ms[rows].min()))} AND time <= {ns(int(block.ts_ms[rows].max()))}"
             for unit, rows in rows_of.items()
         )
         for rows, tables in zip(rows_of.values(), answers, strict=True):
@@ -272,21 +315,24 @@ class InfluxStore:
         return is_stored & ~np.isnan(block.values)
 
     def points(self, unit: UnitKey, metric: str, *, start_ms: int, end_ms: int, step_ms: int) -> list[Point]:
-        field = _quoted(to_influx_name(metric))
-        [tables] = self._ask(
-            [
-                f"SELECT mean({field}), min({field}), max({field}), count({field}) FROM {_quoted(unit.kind.value)}"  # noqa: S608
-                f" WHERE {_where_units([unit])} AND time >= {_ns(start_ms)} AND time < {_ns(end_ms)}"
-                f" GROUP BY time({step_ms}ms) fill(none)"
-            ]
+        raw_ms, minute_ms = self._retention.raw_ms, self._retention.minute_ms
+        now_ms = self._clock()
+        may_be_rolled = width_for(start_ms, end_ms, step_ms) is not None
+        wanted = parts(
+            start_ms,
+            end_ms,
+            step_ms,
+            raw_from_ms=-NEVER_MS if raw_ms is None else floor_to(now_ms - raw_ms, HOUR_MS),
+            minutes_from_ms=-NEVER_MS if minute_ms is None else floor_to(now_ms - minute_ms, HOUR_MS),
+            stale_hours=self._roll_ups.stale_hours(unit, start_ms, end_ms) if may_be_rolled else frozenset(),
         )
-        return [Point(*row) for table in tables for row in table.rows]
+        return self._roll_ups.points(unit, metric, wanted, first_ms=floor_to(start_ms, step_ms), step_ms=step_ms)
 
     def history(self, unit: UnitKey, *, end_ms: int, rows: int) -> ReadingBlock:
         [tables] = self._ask(
             [
-                f"SELECT *::field FROM {_quoted(unit.kind.value)}"  # noqa: S608
-                f" WHERE {_where_units([unit])} AND time < {_ns(end_ms)} ORDER BY time DESC LIMIT {max(rows, 1)}"
+                f"SELECT *::field FROM {quoted(unit.kind.value)}"  # noqa: S608
+                f" WHERE {where_units([unit])} AND time < {ns(end_ms)} ORDER BY time DESC LIMIT {max(rows, 1)}"
             ]
         )
         found = [row for table in tables for row in reversed(table.rows)] if rows else []
@@ -308,7 +354,7 @@ class InfluxStore:
 
     def count_values(self) -> int:
         """Reads every value of the database: for checks, not for pages."""
-        answers = self._ask(f"SELECT count(*::field) FROM {_quoted(kind.value)}" for kind in Kind)  # noqa: S608
+        answers = self._ask(f"SELECT count(*::field) FROM {quoted(kind.value)}" for kind in Kind)  # noqa: S608
         return sum(
             count
             for tables in answers
@@ -317,29 +363,6 @@ class InfluxStore:
             for count in row[1:]
             if count is not None
         )
-
-
-def _quoted(name: str) -> str:
-    """An InfluxQL identifier."""
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
-def _text(value: str) -> str:
-    """An InfluxQL string of a tag's value."""
-    return "'" + to_influx_name(value).replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
-
-
-def _where_units(units: Sequence[UnitKey]) -> str:
-    """Conditions on the tags for units of one site; a site alone when there are many, which is the faster question."""
-    condition = f'"site" = {_text(units[0].site)}'
-    if len(units) <= 50:
-        condition += " AND (" + " OR ".join(f'"unit" = {_text(unit.unit)}' for unit in units) + ")"
-    return condition
-
-
-def _ns(ts_ms: int) -> int:
-    """Milliseconds as the nanoseconds of a query, within what InfluxDB can hold."""
-    return max(-TIME_MAX_NS, min(ts_ms * 1_000_000, TIME_MAX_NS))
 
 
 def _one_line(error: object) -> str:

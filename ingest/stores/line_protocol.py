@@ -43,13 +43,14 @@ def from_influx_name(name: str) -> str:
     return _CARRIED.sub(lambda found: chr(int(found[1], 16)), name)
 
 
-def _in_line(name: str) -> str:
+def in_line(name: str) -> str:
+    """A name or a tag's value with the characters escaped that mean something in a line."""
     return _HAS_MEANING_IN_LINE.sub(lambda found: "\\" + found[0], to_influx_name(name))
 
 
 @lru_cache(maxsize=65_536)
 def _series_key(unit: UnitKey) -> str:
-    return f"{unit.kind.value},site={_in_line(unit.site)},unit={_in_line(unit.unit)}"
+    return f"{unit.kind.value},site={in_line(unit.site)},unit={in_line(unit.unit)}"
 
 
 def lines(block: ReadingBlock) -> list[str]:
@@ -57,7 +58,7 @@ def lines(block: ReadingBlock) -> list[str]:
     is_reported = ~np.isnan(block.values)
     patterns, pattern_of = np.unique(is_reported, axis=0, return_inverse=True)
     keys = [_series_key(unit) for unit in block.units]
-    fields = [f"{_in_line(metric).replace('%', '%%')}=%r" for metric in block.metrics]
+    fields = [f"{in_line(metric).replace('%', '%%')}=%r" for metric in block.metrics]
     written: list[str] = []
     for number, pattern in enumerate(patterns):
         if not pattern.any():

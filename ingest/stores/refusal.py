@@ -13,7 +13,7 @@ INFINITE = "not a finite number"
 
 # InfluxDB 1 and 2 say alike: "partial write: points beyond retention policy dropped=3".
 _DROPPED = re.compile(r"partial write: .*\bdropped=(\d+)")
-_TOO_OLD = "beyond retention policy"
+BEYOND_RETENTION = "beyond retention policy"
 
 Send = Callable[[ReadingBlock], str | None]
 
@@ -57,7 +57,7 @@ def _refusals(block: ReadingBlock, send: Send) -> Iterator[Refusal]:
     reported = np.flatnonzero(~np.isnan(block.values).all(axis=0))
     found = _DROPPED.search(reason)
     is_all = found is not None and int(found[1]) >= len(block)
-    if (is_all and (_TOO_OLD in reason or len(reported) == 1)) or block.value_count == 1:
+    if (is_all and (BEYOND_RETENTION in reason or len(reported) == 1)) or block.value_count == 1:
         yield Refusal(reason, block)
     elif len(block) > 1:
         half = len(block) // 2

@@ -99,6 +99,9 @@ class FragileStore:
         self.writes += 1
         return refusals + [Refusal(f"{self.refuses} is refused", block) for block in refused]
 
+    def maintain(self, *, now_ms: int) -> bool:
+        return self._answer().maintain(now_ms=now_ms)
+
     def newest_ms(self) -> dict[tuple[UnitKey, str], int]:
         return self._answer().newest_ms()
 

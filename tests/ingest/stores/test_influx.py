@@ -18,6 +18,7 @@ import pytest
 
 from ingest.stores.contract import StoreRefused, StoreUnavailable
 from ingest.stores.influx import InfluxAddress, InfluxStore, open_influx, parse_influx_url
+from ingest.stores.retention import DAY_MS, FOR_EVER, Retention
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
 from tests.servers.influx import Influx
@@ -77,9 +78,9 @@ def test_settings_that_cannot_work_are_told_in_one_line() -> None:
     assert "secret" not in str(told.value)
 
 
-def store_at(port: int, *, timeout_s: float = 0.3) -> InfluxStore:
+def store_at(port: int, *, timeout_s: float = 0.3, retention: Retention = FOR_EVER) -> InfluxStore:
     address = InfluxAddress(f"http://127.0.0.1:{port}", "org", "bucket")
-    return InfluxStore(address, "token", write_timeout_s=timeout_s, query_timeout_s=timeout_s)
+    return InfluxStore(address, "token", write_timeout_s=timeout_s, query_timeout_s=timeout_s, retention=retention)
 
 
 @contextmanager
@@ -92,15 +93,19 @@ def server_answering(answers: dict[str, tuple[int, Any]]) -> Iterator[tuple[int,
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             requests.append((self.command, self.path, body))
             status, content = answers[f"{self.command} {self.path.partition('?')[0]}"]
+            if "bucket=bucket_hour" in self.path:
+                status = 204  # what is still to be rolled up
             encoded = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("X-Influxdb-Version", "v2.7.0")
-            self.send_header("Content-Length", str(len(encoded)))
+            if status != 204:
+                self.send_header("Content-Length", str(len(encoded)))
             self.end_headers()
-            self.wfile.write(encoded)
+            if status != 204:
+                self.wfile.write(encoded)
 
-        do_GET = do_POST = answer  # noqa: N815 - the names http.server calls
+        do_GET = do_POST = do_PATCH = answer  # noqa: N815 - the names http.server calls
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -148,7 +153,7 @@ OWN_BUCKET = {"id": "000000000000000b", "name": "bucket", "retentionRules": []}
         (404, {"code": "not found", "message": 'bucket "bucket" not found'}),
     ],
 )
-def test_preparing_version_2_creates_the_missing_bucket_without_an_end(answer: tuple[int, Any]) -> None:
+def test_preparing_version_2_creates_what_is_missing_with_its_end(answer: tuple[int, Any]) -> None:
     answers = {
         "GET /ping": (200, None),
         f"GET {BUCKETS}": answer,
@@ -156,17 +161,29 @@ def test_preparing_version_2_creates_the_missing_bucket_without_an_end(answer: t
         f"POST {BUCKETS}": (201, OWN_BUCKET),
     }
     with server_answering(answers) as (port, requests):
-        store_at(port, timeout_s=5).prepare()
-    [created] = [json.loads(body) for method, path, body in requests if (method, path) == ("POST", BUCKETS)]
-    assert (created["orgID"], created["name"]) == ("0123456789abcdef", "bucket")
-    assert [rule["everySeconds"] for rule in created["retentionRules"]] == [0]
+        store_at(port, timeout_s=5, retention=Retention(raw_ms=DAY_MS, minute_ms=2 * DAY_MS)).prepare()
+    created = [json.loads(body) for method, path, body in requests if (method, path) == ("POST", BUCKETS)]
+    assert {each["orgID"] for each in created} == {"0123456789abcdef"}
+    ends = {each["name"]: [rule["everySeconds"] for rule in each["retentionRules"]] for each in created}
+    assert ends == {"bucket": [86_400], "bucket_minute": [172_800], "bucket_hour": [0]}
 
 
-def test_preparing_version_2_leaves_the_bucket_that_is_there() -> None:
-    answers = {"GET /ping": (200, None), f"GET {BUCKETS}": (200, {"buckets": [OWN_BUCKET]})}
+def test_a_bucket_of_version_2_that_is_there_gets_its_end_only_when_nothing_is_due() -> None:
+    answers = {
+        "GET /ping": (200, None),
+        f"GET {BUCKETS}": (200, {"buckets": [OWN_BUCKET]}),
+        f"POST {BUCKETS}": (201, OWN_BUCKET),
+        f"PATCH {BUCKETS}/{OWN_BUCKET['id']}": (200, OWN_BUCKET),
+        "GET /api/v2/orgs": (200, {"orgs": [{"id": "0123456789abcdef", "name": "org"}]}),
+        "POST /query": (200, {"results": [{}]}),
+    }
     with server_answering(answers) as (port, requests):
-        store_at(port, timeout_s=5).prepare()
-    assert [method for method, _, _ in requests] == ["GET", "GET"]
+        store = store_at(port, timeout_s=5, retention=Retention(raw_ms=DAY_MS))
+        store.prepare()
+        assert [method for method, _, _ in requests if method == "PATCH"] == []
+        assert store.maintain(now_ms=T0) is False
+    [changed] = [json.loads(body) for method, _, body in requests if method == "PATCH"]
+    assert [rule["everySeconds"] for rule in changed["retentionRules"]] == [86_400]
 
 
 def test_an_answer_cut_short_is_not_taken_for_whole() -> None:
