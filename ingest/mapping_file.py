@@ -188,7 +188,7 @@ class _Place:
             raise MappingRefused(line, f"{key}: {said}" if key else said) from error
 
     def line(self, *keys: str) -> int:
-        lines = self.text.splitlines()
+        lines = self.text.split("\n")
         starts = [n for n, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{self.table}\s*\]\]", line)]
         if self.number >= len(starts):
             return 1
@@ -203,7 +203,7 @@ class _Place:
 
 
 def _line_of(text: str, key: str) -> int:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if re.match(rf"""\s*\[*\s*["']?{re.escape(key)}\b""", line):
             return number
     return 1

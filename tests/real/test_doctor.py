@@ -178,3 +178,13 @@ def test_a_wrong_password_a_wrong_authority_and_a_wrong_door_are_told_apart(
     }
     for url, told in wrong.items():
         assert told in broken(settings_of(tmp_path, mqtt_url=url))["MQTT broker"]
+
+
+def test_a_mapping_file_that_cannot_be_meant_is_told_with_its_line(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "mapping.toml"
+    told = settings.model_copy(update={"mapping_file": file})
+    assert "No such file" in broken(told)["mapping rules"]
+    file.write_text('[[rule]]\ntopic = "a/{site}/{unit}"\nkind = "boat"\n')
+    assert "line 3: kind: 'boat' is none of" in broken(told)["mapping rules"]
+    file.write_text('[[rule]]\ntopic = "a/{site}/{unit}"\nkind = "pump"\nmetrics = { level_m = "$" }\n')
+    assert findings(told)["mapping rules"].said.startswith("1 rules in")

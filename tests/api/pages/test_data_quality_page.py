@@ -1,7 +1,10 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from api.settings import Settings
 from ingest import ledger, quarantine, refused, unknown_metric
 from ingest.errors import Reason
 from ingest.quarantine import Quarantined
@@ -148,3 +151,16 @@ def test_it_is_not_for_everybody(browser_of: Callable[..., Browser]) -> None:
     assert page.status == 403
     assert "This is not for your role" in page.text
     assert "/data-quality" not in technician.get("/").targets()
+
+
+def test_a_broken_mapping_file_is_told_until_it_is_mended(
+    settings: Settings, admin: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mapping.toml"
+    file.write_text("[[rule]\n")
+    monkeypatch.setattr(settings, "mapping_file", file)
+    assert (
+        "The mapping file cannot be read, and the rules before stay in force: line 1" in admin.get("/data-quality").text
+    )
+    file.write_text("")
+    assert "mapping file" not in admin.get("/data-quality").text
