@@ -9,9 +9,11 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
-from typing import Any, TextIO
+from io import TextIOBase
+from typing import Any, TextIO, cast
 
 import structlog
+from prometheus_client import Counter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from api.settings import Settings
@@ -23,6 +25,9 @@ SHORTEST_SECRET = 6
 _SECRET_KEYS = re.compile(r"password|passwd|secret|token|authorization|cookie|api_?key", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r'(?<=://)([^/\s:@"]*):([^/\s@"]+)@')
 _CREDENTIALS = re.compile(r"\b(Bearer|Basic|Token) [A-Za-z0-9._~+/=-]{8,}")
+
+
+lost_writes_total = Counter("liandong_log_lost_writes", "Writes to the log that failed, as on a full disk")
 
 
 class Veil:
@@ -45,11 +50,34 @@ class Veil:
         return _CREDENTIALS.sub(rf"\1 {HIDDEN}", line)
 
 
+class _Steadfast(TextIOBase):
+    """A line that cannot be written, as on a full disk, is counted and must not stop the work it tells of."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        try:
+            return self._out.write(text)
+        except OSError:
+            lost_writes_total.inc()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._out.flush()
+        except OSError:
+            lost_writes_total.inc()
+
+    def isatty(self) -> bool:
+        return self._out.isatty()
+
+
 def configure_logs(
     *, level: int = logging.INFO, is_json: bool | None = None, veil: Veil | None = None, file: TextIO | None = None
 ) -> None:
     """Lines go to standard error; `is_json` None leaves the form to whether a person looks on."""
-    out = file or sys.stderr
+    out = _Steadfast(file or sys.stderr)
     for_eyes = out.isatty() if is_json is None else not is_json
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=out.isatty())
@@ -68,7 +96,7 @@ def configure_logs(
     structlog.configure(
         processors=[*shared, veiled],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=out),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, out)),
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(

@@ -32,6 +32,7 @@ from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
+from ingest.room import OutboxRoom
 from ingest.store_keeper import StoreKeeper
 from ingest.store_writer import StoreWriter
 from ingest.stores.contract import TelemetryStore
@@ -194,6 +195,7 @@ def running_ingest(
         alarm_topics=topics,
         foreign=foreign,
         home_assistant=home_assistant,
+        room=OutboxRoom(database, most_bytes=settings.outbox_max_bytes, clock=now_ms),
         traffic=TrafficMeter(database, messages_per_s=settings.site_messages_per_s),
         clock=now_ms,
         stopping=stopping,

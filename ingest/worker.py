@@ -12,9 +12,10 @@ from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant
 from ingest.mqtt import MqttDoor
 from ingest.pipeline import Pipeline, Stopped
+from ingest.room import OutboxRoom, Room
 from ingest.store_writer import StoreWriter
 from ingest.traffic import TrafficMeter
-from ingest.wire import SUBSCRIPTION
+from ingest.wire import SUBSCRIPTION, RawMessage
 
 BATCH_MESSAGES = 1_000
 LINGER_S = 0.025
@@ -40,6 +41,7 @@ class IngestWorker:
         writer: StoreWriter,
         alarm_topics: AlarmTopics,
         foreign: ForeignTopics,
+        room: OutboxRoom,
         home_assistant: HomeAssistant | None = None,
         traffic: TrafficMeter,
         clock: Callable[[], int],
@@ -51,6 +53,7 @@ class IngestWorker:
         self._alarm_topics = alarm_topics
         self._foreign = foreign
         self._home_assistant = home_assistant
+        self._room = room
         self._traffic = traffic
         self._clock = clock
         self._stopping = stopping
@@ -89,7 +92,7 @@ class IngestWorker:
         ticked_ms = told_ms = 0
         try:
             while not self._stopping.is_set():
-                messages = self._door.take(most=BATCH_MESSAGES, wait_s=WAIT_S, linger_s=LINGER_S, quiet_s=QUIET_S)
+                messages = self._take()
                 if messages:
                     self._pipeline.process(messages)
                     self.taken_count += len(messages)
@@ -111,6 +114,13 @@ class IngestWorker:
         except Exception:
             log.exception("the ingest worker ends because of a defect")
             raise
+
+    def _take(self) -> list[RawMessage]:
+        if self._room.left() is Room.NONE:
+            self._door.keep_alive()
+            self._stopping.wait(WAIT_S)
+            return []
+        return self._door.take(most=BATCH_MESSAGES, wait_s=WAIT_S, linger_s=LINGER_S, quiet_s=QUIET_S)
 
     def _tell(self) -> None:
         try:

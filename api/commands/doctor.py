@@ -31,6 +31,7 @@ from ingest.foreign import mapping_fault
 from ingest.ledger import read_ledger
 from ingest.mapping_file import load_rules
 from ingest.mqtt import BrokerAddress, BrokerUnreachable, read_broker_url
+from ingest.room import Room, room_left
 from ingest.stores.contract import StoreInUse
 from ingest.stores.opening import open_store
 from registry.activity import Activity
@@ -42,7 +43,6 @@ MIB = 1 << 20
 LITTLE_ROOM_BYTES, NO_ROOM_BYTES = 2_048 * MIB, 256 * MIB
 LITTLE_ROOM_SHARE = 0.1
 OUTBOX_OLD_S = 300
-OUTBOX_LARGE_BYTES = 1_024 * MIB
 CLOCK_SLACK_MS = 5_000
 EARLIEST_NOW_MS = 1_767_225_600_000
 """2026-01-01: a clock that says less was never set."""
@@ -84,7 +84,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     ):
         yield _asked(what, partial(ask, settings))
     if _has_tables(settings):
-        for what, look in (("ledger", _ledger), ("outbox", _outbox), ("time of the log", _time_of_log)):
+        look_at_outbox = partial(_outbox, most_bytes=settings.outbox_max_bytes)
+        for what, look in (("ledger", _ledger), ("outbox", look_at_outbox), ("time of the log", _time_of_log)):
             yield _asked(what, partial(_with_database, settings, look))
     yield _asked("telemetry store", partial(_store, settings))
     yield _asked("MQTT broker", partial(_broker, settings))
@@ -195,14 +196,17 @@ def _ledger(database: Database) -> str:
     return f"balances: {book.received:,} messages, {book.values_accepted:,} values"
 
 
-def _outbox(database: Database) -> str:
+def _outbox(database: Database, *, most_bytes: int) -> str:
     with database.reading() as session:
         waiting = outbox.backlog(session)
     if waiting.oldest_ms is None:
         return "is empty"
     age_s = max(now_ms() - waiting.oldest_ms, 0) / 1000
     said = f"{waiting.batches:,} batches, {waiting.size_bytes / MIB:.1f} MiB, the oldest for {age_s:.0f} s"
-    if waiting.size_bytes > OUTBOX_LARGE_BYTES or age_s > OUTBOX_OLD_S:
+    room = room_left(waiting.size_bytes, most_bytes=most_bytes)
+    if room is Room.NONE:
+        raise Broken(f"{said}: it is full, and nothing is taken from the broker until the telemetry store is up again")
+    if room is Room.SCARCE or age_s > OUTBOX_OLD_S:
         raise Noted(
             f"{said}: they are safe, but the telemetry store does not take them; is it up, is the ingest running?"
         )

@@ -19,7 +19,9 @@ from api.pages.values import number_text
 from api.pages.wording import KIND_TITLES, SEVERITY_TITLES, STAGE_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor
+from ingest import outbox
 from ingest.ledger import read_ledger
+from ingest.room import Room, room_left
 from registry import activity
 from registry.listening import deaf_since_ms
 from registry.role import Actor
@@ -64,6 +66,8 @@ class IngestHealth:
     stored: str
     broker: str
     quarantined: str
+    outbox: str
+    """A warning when what waits for the store comes near to what may wait; else empty."""
     last: Moment | None
 
 
@@ -130,6 +134,20 @@ def _board(actor: Actor, held: Resources, reader: Reader, site: str) -> Mapping[
         }
 
 
+def _outbox_warning(session: Session, held: Resources, reader: Reader) -> str:
+    _ = reader._
+    size_bytes, most_bytes = outbox.size_bytes(session), held.settings.outbox_max_bytes
+    room = room_left(size_bytes, most_bytes=most_bytes)
+    if room is Room.AMPLE:
+        return ""
+    percent = f"{100 * size_bytes / most_bytes:.0f}"
+    if room is Room.NONE:
+        return _("There is no room left for readings that cannot be stored: new ones wait at the broker, unjudged.")
+    return _(
+        "Readings cannot be stored; the room for them is %(percent)s %% full. Nothing is lost yet.", percent=percent
+    )
+
+
 def ingest_health(session: Session, held: Resources, reader: Reader) -> IngestHealth:
     _ = reader._
     book, is_connected = read_ledger(session), held.broker_is_connected()
@@ -164,8 +182,10 @@ def ingest_health(session: Session, held: Resources, reader: Reader) -> IngestHe
             time=since.text,
             ago=since.ago,
         )
+    warning = _outbox_warning(session, held, reader)
     return IngestHealth(
         is_well=deaf_ms is None
+        and not warning
         and is_connected
         and last_ms is not None
         and reader.now_ms - last_ms <= QUIET_AFTER_MS
@@ -174,5 +194,6 @@ def ingest_health(session: Session, held: Resources, reader: Reader) -> IngestHe
         stored=stored if book.balances else _("The ledger does not balance: tell the operator."),
         broker=broker,
         quarantined=quarantined,
+        outbox=warning,
         last=reader.moment(last_ms) if last_ms is not None else None,
     )

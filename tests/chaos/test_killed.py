@@ -2,79 +2,17 @@
 
 import json
 import random
-import threading
 from pathlib import Path
 
 import duckdb
-import httpx
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
-from registry.database import Database
-from registry.person import add_person
-from registry.role import Role
-from tests.servers.liandong import LiandongProcess, StartLiandong
+from tests.chaos.stream import FIRST_MS, VALUES, Publisher, api, fire, telemetry
+from tests.servers.liandong import StartLiandong
 from tests.servers.mosquitto import Mosquitto
 from tests.waiting import wait_until
 
-NAME, PASSWORD = "mei", "a long password"
-MESSAGES, UNITS, VALUES = 20_000, 50, 3
-FIRST_MS = 1_760_000_000_000
-IN_FLIGHT = 400
-
-
-class Publisher:
-    """Publishes with QoS 1 and goes on whatever happens to the listener."""
-
-    def __init__(self, port: int) -> None:
-        self._room = threading.Semaphore(IN_FLIGHT)
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="gateway")
-        self._client.on_publish = lambda *_: self._room.release()
-        self._client.max_inflight_messages_set(IN_FLIGHT)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-
-    def send(self, topic: str, body: object) -> None:
-        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._room.acquire()
-        self._client.publish(topic, payload, qos=1)
-
-    def close(self) -> None:
-        """Returns when the broker has everything."""
-        for _ in range(IN_FLIGHT):
-            assert self._room.acquire(timeout=30)
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    directory = tmp_path / "var"
-    directory.mkdir()
-    database = Database(f"sqlite:///{directory / 'liandong.sqlite'}")
-    database.migrate()
-    with database.writing() as session:
-        add_person(session, name=NAME, password=PASSWORD, role=Role.ADMIN, now_ms=1)
-    database.close()
-    return directory
-
-
-def api(running: LiandongProcess) -> httpx.Client:
-    base = f"{running.http_url}/api/v1"
-    token = httpx.post(f"{base}/token", data={"username": NAME, "password": PASSWORD}).json()["access_token"]
-    return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"})
-
-
-def telemetry(number: int) -> tuple[str, dict[str, object]]:
-    unit, step = number % UNITS, number // UNITS
-    values = {"level_m": 0.5 + step % 7 / 10, "flow_m3_h": step % 11, "floor_water_cm": 0}
-    return f"liandong/v1/xiaohe/pump/sump-{unit}/telemetry", {"ts": FIRST_MS + 1000 * step, "values": values}
-
-
-def fire(number: int) -> tuple[str, dict[str, object]]:
-    body = {"ts": FIRST_MS + number, "code": "fire", "on": True, "point": f"1-{number}"}
-    return f"liandong/v1/xiaohe/fire/panel-{number}/event", body
+MESSAGES = 20_000
 
 
 def stored_values(data_dir: Path) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
+from ingest.room import OutboxRoom
 from ingest.store_writer import StoreWriter
 from ingest.stores.duckdb import DuckDBStore
 from ingest.traffic import TrafficMeter
@@ -73,6 +74,7 @@ def running_worker(
         pipeline=pipeline,
         writer=writer,
         alarm_topics=topics,
+        room=OutboxRoom(database, most_bytes=2**30, clock=now_ms),
         foreign=foreign,
         home_assistant=home_assistant,
         traffic=TrafficMeter(database, messages_per_s=100),

@@ -98,6 +98,10 @@ class Influx:
         """No request is answered, nor done; at the end their connections are closed."""
         return self._faulty(Fault("hang"))
 
+    def slow(self, delay_s: float) -> AbstractContextManager[None]:
+        """Every request is done, but takes so much longer."""
+        return self._faulty(Fault("be slow", delay_s=delay_s))
+
     def losing_answers(self) -> AbstractContextManager[None]:
         """Every request is done, but its answer is lost."""
         return self._faulty(Fault("lose the answer"))

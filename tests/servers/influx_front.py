@@ -19,10 +19,11 @@ ENGINE_TIMEOUT_S = 120
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What the server does wrong; `status` is that of a refusal."""
+    """What the server does wrong; `status` is that of a refusal, `delay_s` how long it takes over everything."""
 
-    way: Literal["refuse", "hang", "lose the answer", "be unreachable"]
+    way: Literal["refuse", "hang", "lose the answer", "be unreachable", "be slow"]
     status: int = 503
+    delay_s: float = 0.0
 
 
 class InfluxFront:
@@ -53,9 +54,9 @@ class InfluxFront:
         self._fault_over.set()
         self._fault_over = threading.Event()
 
-    def hang(self) -> None:
+    def hang(self, most_s: float = ENGINE_TIMEOUT_S) -> None:
         """Returns when the fault is over."""
-        self._fault_over.wait(ENGINE_TIMEOUT_S)
+        self._fault_over.wait(most_s)
 
     def remember(self, connection: socket.socket) -> None:
         with self._lock:
@@ -128,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.front.fault
         path = urlsplit(self.path).path
+        if fault is not None and fault.way == "be slow":
+            self.front.hang(fault.delay_s)
         if fault is not None and fault.way == "hang":
             self.front.hang()
             self.close_connection = True

@@ -50,6 +50,7 @@ class Postgres:
             command: list[str | Path] = [server, "-D", self._data, "-p", str(port), *options]
             return Child(command, log=self._directory / "server.log", user=self._user)
 
+        self._start = start
         self._child, self.port = started_on_a_free_port(start, self._serves)
 
     def _make_cluster(self, initdb: Path) -> None:
@@ -93,6 +94,15 @@ class Postgres:
     def drop_database(self, name: str) -> None:
         with self._connect(self.port) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def stop(self) -> None:
+        """Ends every connection in the middle of what it does."""
+        self._child.stop(signal.SIGINT)
+
+    def start(self) -> None:
+        """Again, after `stop`, on the same port and data."""
+        self._child = self._start(self.port)
+        self._child.wait_until_serving(lambda: self._serves(self.port))
 
     def close(self) -> None:
         self._child.stop(signal.SIGINT)
