@@ -228,10 +228,16 @@ def _time_of_log(database: Database) -> str:
 def _store(settings: Settings) -> str:
     # Not prepared: the doctor looks, and makes nothing.
     store = open_store(
-        settings.telemetry_url, token=settings.influx_token.get_secret_value(), data_dir=settings.data_dir
+        settings.telemetry_url,
+        token=settings.influx_token.get_secret_value(),
+        data_dir=settings.data_dir,
+        retention=settings.retention,
     )
     try:
-        return store.check()
+        said, faults = store.check(), store.faults()
+        if faults:
+            raise Noted(f"{said}; {'; '.join(faults)}")
+        return said
     except StoreInUse as error:
         if (settings.data_dir / DESK_SOCKET).exists():
             return f"{error.store} is open in the running program"

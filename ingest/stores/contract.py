@@ -106,5 +106,8 @@ class TelemetryStore(Protocol):
     def check(self) -> str:
         """One line for people: engine, version, place. Raises `StoreUnavailable` or `StoreInUse`."""
 
+    def faults(self) -> list[str]:
+        """What is not as retention and roll-ups ask for, a line for people each, with what to do."""
+
     def close(self) -> None:
         """Let go of file or connection; a second call changes nothing."""

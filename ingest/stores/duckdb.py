@@ -362,7 +362,11 @@ class DuckDBStore:
         if self._root is None and not self._path.exists():
             return f"DuckDB {duckdb.__version__}, {self._path}, not there yet"
         self.prepare()
-        return f"DuckDB {duckdb.__version__}, {self._path}, {self.count_values():,} values"
+        return f"DuckDB {duckdb.__version__}, {self._path}, {self.count_values():,} values; {self._retention.in_words}"
+
+    def faults(self) -> list[str]:
+        """None: what is sorted is rolled up in the same transaction, and nothing else is ever let go."""
+        return []
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

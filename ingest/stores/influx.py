@@ -172,9 +172,22 @@ class InfluxStore:
     def check(self) -> str:
         version = self._version()
         self._fields()
-        self._ask(["SHOW MEASUREMENTS LIMIT 1"], bucket=self._roll_ups.minute_bucket)
-        self._ask(["SHOW MEASUREMENTS LIMIT 1"], bucket=self._roll_ups.hour_bucket)
-        return f"InfluxDB {version}, {self._name}"
+        return f"InfluxDB {version}, {self._name}; {self._retention.in_words}"
+
+    def faults(self) -> list[str]:
+        ups, retention = self._roll_ups, self._retention
+        is_version_1 = self._version().startswith(("1.", "v1."))
+        wanted = (
+            (ups.bucket, retention.raw_ms),
+            (ups.minute_bucket, retention.minute_ms),
+            (ups.hour_bucket, retention.hour_ms),
+        )
+        found = []
+        with self._told():
+            for name, age_ms in wanted:
+                if told := self._buckets.fault(name, age_ms, is_version_1=is_version_1):
+                    found.append(told)
+        return found
 
     def close(self) -> None:
         if self._client.api_client is not None:

@@ -24,6 +24,17 @@ class Retention:
         if lengths != sorted(lengths):
             raise ValueError("minutes are kept at least as long as single values, and hours as long as minutes")
 
+    @property
+    def in_words(self) -> str:
+        """What the doctor says.
+
+        >>> Retention(raw_ms=90 * DAY_MS).in_words
+        'keeps single values 90 days, minutes for ever, hours for ever'
+        """
+        named = (("single values", self.raw_ms), ("minutes", self.minute_ms), ("hours", self.hour_ms))
+        told = [f"{what} {'for ever' if age is None else f'{age / DAY_MS:g} days'}" for what, age in named]
+        return f"keeps {', '.join(told)}"
+
 
 FOR_EVER = Retention()
 

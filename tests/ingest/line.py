@@ -126,6 +126,9 @@ class FragileStore:
     def check(self) -> str:
         return self._answer().check()
 
+    def faults(self) -> list[str]:
+        return self._answer().faults()
+
     def close(self) -> None:
         self._store.close()
 

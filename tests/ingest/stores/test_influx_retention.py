@@ -109,8 +109,16 @@ def test_what_was_there_before_is_rolled_up_before_it_gets_an_end(open_store: Op
     assert durations(store) == ["0s", "120h0m0s", "0s"]
     assert store.maintain(now_ms=now_ms())
     assert durations(store)[0] == "0s"
+    [fault] = store.faults()
+    assert fault == (
+        f"bucket {store.address.bucket} keeps values for ever and not 2 days: the running ingest changes it"
+    )
     while store.maintain(now_ms=now_ms()):
         pass
     assert durations(store)[0] == "48h0m0s"
+    assert store.faults() == []
+    assert "keeps single values 2 days, minutes 5 days, hours for ever" in store.check()
     found = store.points(UNIT, "level_m", start_ms=hour, end_ms=hour + 2 * HOUR_MS, step_ms=HOUR_MS)
     assert found == [Point(hour, 0.5, 0.0, 1.0, 2), Point(hour + HOUR_MS, 2.0, 2.0, 2.0, 1)]
+    store._ask([f'DROP DATABASE "{store.address.bucket}_minute"'])
+    assert store.faults() == [f"bucket {store.address.bucket}_minute is missing: run `liandong migrate`"]
