@@ -93,8 +93,10 @@ class RuleBook:
         document = read_document(message.payload)
         said = Said()
         for rule, parts in matches:
-            rule.read(parts, document, received_ms=message.received_ms, said=said)
+            rule.read(parts, document, received_ms=message.received_ms, said=said, is_retained=message.is_retained)
         if not said.readings and not said.events:
+            if message.is_retained:
+                return Said(was_known=True)
             names = ", ".join(rule.name for rule, _ in matches)
             raise Unreadable(Reason.RULE_NOT_MET, f"nothing found by {names}"[:300])
         return said

@@ -82,13 +82,18 @@ class Rule:
     status_word: tuple[JsonPath, JsonPath | None] | None = None
     """Where a component's state as a word of bits stands (GB/T 26875.3), and its point."""
 
-    def read(self, parts: dict[str, str], document: object, *, received_ms: int, said: Said) -> None:
-        """Adds what the document says. Raises Unreadable."""
+    def read(
+        self, parts: dict[str, str], document: object, *, received_ms: int, said: Said, is_retained: bool = False
+    ) -> None:
+        """Adds what the document says. Raises Unreadable.
+
+        A retained message that bears no time may be of any age: it tells a state, but no reading of now.
+        """
         pieces = self.each.every(document) if self.each is not None else [document]
         if len(pieces) > MAX_READINGS:
             raise Unreadable(Reason.TOO_MANY_READINGS, f"{len(pieces)} parts, {MAX_READINGS} at most")
         for piece in pieces:
-            values = self._values(piece)
+            values = {} if is_retained and self.time_path is None else self._values(piece)
             events = list(self._events(piece))
             if not values and not events:
                 continue

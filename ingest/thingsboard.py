@@ -35,8 +35,16 @@ class ThingsBoardRule:
     devices: Mapping[str, str] = field(default_factory=dict)
     conversions: Mapping[str, Conversion] = field(default_factory=dict)
 
-    def read(self, parts: dict[str, str], document: object, *, received_ms: int, said: Said) -> None:
-        """Adds what the document says. Raises Unreadable."""
+    def read(
+        self, parts: dict[str, str], document: object, *, received_ms: int, said: Said, is_retained: bool = False
+    ) -> None:
+        """Adds what the document says. Raises Unreadable. What is retained and bears no time says nothing."""
+        before = len(said.readings)
+        self._read(parts, document, received_ms, said)
+        if is_retained:
+            said.readings[before:] = [reading for reading in said.readings[before:] if reading[1] != received_ms]
+
+    def _read(self, parts: dict[str, str], document: object, received_ms: int, said: Said) -> None:
         if not self.is_gateway:
             words = [text.read(what, parts, document) for what, text in self._texts()]
             self._read_unit(unit_of_words(*words), document, received_ms, said)

@@ -259,6 +259,25 @@ def test_a_file_that_did_not_change_is_not_read_again(file: Path) -> None:
     assert book.refresh()
 
 
+def test_a_retained_value_of_unknown_age_is_no_reading_of_now(file: Path) -> None:
+    book = book_of(
+        file,
+        """
+[[rule]]
+topic = "stat/{unit}"
+site = "xiaohe"
+kind = "pump"
+metrics = { level_m = "$.level" }
+events = { trip = "$.trip" }
+""",
+    )
+    message = RawMessage("stat/sump-1", b'{"level": 1, "trip": true}', T0_MS)
+    assert len(book.read(message).readings) == 1
+    kept = book.read(message._replace(is_retained=True))
+    assert (kept.readings, [event.code for event in kept.events]) == ([], ["trip"])
+    assert book.read(message._replace(payload=b'{"level": 1}', is_retained=True)).was_known
+
+
 @pytest.fixture
 def line(database: Database, tmp_path: Path, file: Path) -> Iterator[Line]:
     file.write_text(PUMP_RULE)
