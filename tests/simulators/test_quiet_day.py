@@ -7,7 +7,7 @@ import pytest
 
 from alerts.watch import Watch
 from ingest.wire import RawMessage, decode_batch
-from models.detectors.bank import DetectorBank
+from models.detectors.live_banks import live_banks
 from models.equipment import METRICS, Kind
 from models.reading import Floats
 from simulators.scenario import load_scenario
@@ -184,7 +184,7 @@ def test_the_jockey_pump_starts_seldom(day: Heard) -> None:
 def test_neither_the_rules_nor_the_detector_find_anything() -> None:
     scenario = load_scenario("quiet-day")
     world = World(scenario, seed=11, start_ms=scenario.start_ms)
-    watch = Watch(banks={Kind.PUMP: DetectorBank()})
+    watch = Watch(banks=live_banks())
     said = [*world.begin(scenario.start_ms)]
     signals = []
     for _ in range(3 * 360):
