@@ -30,6 +30,7 @@ from api.settings import Settings
 from ingest.alarm_topics import AlarmTopics
 from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant, presence_topic
+from ingest.lane import LaneUnreadable, read_lane
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.room import OutboxRoom
@@ -145,6 +146,12 @@ def running_ingest(
         address = read_broker_url(broker_url)
     except ValueError as error:
         raise StartRefused(f"LIANDONG_MQTT_URL: {error}") from error
+    try:
+        lane = read_lane(settings.ingest_lane)
+    except LaneUnreadable as error:
+        raise StartRefused(f"LIANDONG_INGEST_LANE: {error}") from error
+    if settings.mapping_file is not None and not lane.is_everything:
+        raise StartRefused("mapping rules need one ingest worker: unset LIANDONG_INGEST_LANE or LIANDONG_MAPPING_FILE")
     foreign = ForeignTopics(mapping_file=settings.mapping_file, asks_for_rebirth=settings.sparkplug_rebirth)
     door = MqttDoor(
         address,
@@ -178,6 +185,7 @@ def running_ingest(
         and not speaks_for_known_sites_only(settings, database),
         limits=limits,
         worker=settings.mqtt_client_id,
+        lane=lane,
         foreign=foreign,
     )
     topics = AlarmTopics(database, publish=lambda topic, payload: door.publish(topic, payload, is_retained=True))

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """Whether a message of an unknown site registers it. Unset: only on SQLite, the embedded default."""
     mqtt_client_id: str = "liandong-ingest"
     """Names the persistent session at the broker; each ingest worker needs its own."""
+    ingest_lane: str = "1/1"
+    """Which of how many ingest workers on one broker this is; a site belongs to one of them."""
     site_messages_per_s: float = Field(default=100.0, gt=0)
     """What one site may send before people are told of it: ten times a large compound's share."""
     raw_days: int = Field(default=90, ge=0)

@@ -8,6 +8,7 @@ store may be slow or down without anybody having to wait for it.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import structlog
 from prometheus_client import Counter, Histogram
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -23,6 +24,7 @@ from ingest import event_log, ledger, outbox, quarantine, unknown_metric
 from ingest.directory import UnitDirectory
 from ingest.errors import BatchTooWide, Reason
 from ingest.foreign import ForeignTopics
+from ingest.lane import Lane
 from ingest.life import Life
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
@@ -85,6 +87,7 @@ class Pipeline:
         limits: Limits | None = None,
         worker: str = "ingest",
         foreign: ForeignTopics | None = None,
+        lane: Lane | None = None,
     ) -> None:
         """`pause(seconds)` waits between attempts and says whether to go on; `worker` names this one among others."""
         self._database = database
@@ -106,6 +109,7 @@ class Pipeline:
             clock=clock,
             foreign=self._foreign,
         )
+        self._lane = lane or Lane()
         self._carried: list[Signal] = []
         self._life = Life(limits=limits or Limits(), worker=worker)
         self._to_tell: list[Entry] = []
@@ -115,19 +119,21 @@ class Pipeline:
     def restore(self) -> None:
         """Takes up where the last process ended: known times, unit states, alarms that are active."""
         now_ms = self._clock()
-        ids = self._directory.load()
+        # What is of another lane stays as we knew it for ever, and must not be judged by the passing of time.
+        is_ours = self._lane.has_site
+        ids = {unit: unit_id for unit, unit_id in self._directory.load().items() if is_ours(unit.site)}
         newest = self._store.newest_ms()
-        by_unit = _newest_by_unit(newest)
+        by_unit = {unit: ts_ms for unit, ts_ms in _newest_by_unit(newest).items() if is_ours(unit.site)}
         with self._database.reading() as session:
-            states = connection_states(session)
+            states = [state for state in connection_states(session) if is_ours(state.unit.site)]
             active = [
                 (alarm.unit.unit_key, alarm.condition, alarm.evidence)
                 for alarm in open_alarms(session)
-                if alarm.is_active
+                if alarm.is_active and is_ours(alarm.unit.site.key)
             ]
             is_online = {state.unit_id: (state.is_online, state.status_ms) for state in states}
             self._foreign.restore(session)
-            events = event_log.last_words(session)
+            events = [event for event in event_log.last_words(session) if is_ours(event.unit.site)]
             self._reader.restore(newest_ms=newest, is_online=is_online, events=events)
             self._watch.restore(
                 latest=self._store.latest(list(ids)),
@@ -152,7 +158,11 @@ class Pipeline:
     def _pending_noted(self) -> Iterable[ReadingBlock]:
         for block in self._writer.pending_blocks():
             self._reader.note(block)
-            yield block
+            if self._lane.is_everything:
+                yield block
+            else:
+                is_ours = np.array([self._lane.has_site(unit.site) for unit in block.units], dtype=np.bool_)
+                yield block.rows(is_ours[block.unit_index])
 
     def _history(self, units: Iterable[UnitKey]) -> Iterable[ReadingBlock]:
         for unit in units:
@@ -180,7 +190,8 @@ class Pipeline:
     def process(self, messages: Sequence[RawMessage]) -> None:
         """Takes a batch to its acknowledgement. Waits and tries again while the database does not answer."""
         with batch_seconds.time():
-            counted = [message for message in messages if not is_for_others(message.topic)]
+            has_topic = self._lane.has_topic
+            counted = [m for m in messages if not is_for_others(m.topic) and has_topic(m.topic)]
             if counted:
                 self._take(counted)
             self._door.acknowledge(messages)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from dataclasses import dataclass
 
 import httpx
@@ -13,7 +14,8 @@ from tests.waiting import wait_until
 
 NAME, PASSWORD = "mei", "a long password"
 UNITS, VALUES = 50, 3
-FIRST_MS = 1_760_000_000_000
+FIRST_MS = int(time.time()) * 1000 - 24 * 3600 * 1000
+"""Yesterday: what is older than single values are kept is refused by InfluxDB."""
 IN_FLIGHT = 400
 
 
