@@ -16,6 +16,7 @@ from alerts.kind_watch import ONLINE, KindWatch, OnFailure
 from alerts.limits import Limits
 from alerts.signal import Flag, Signal
 from alerts.silence import SilenceChange
+from models.detectors.artefact import FittedModel
 from models.detectors.bank import VerdictChange
 from models.equipment import Kind
 from models.event import Event, StatusChange
@@ -37,6 +38,8 @@ class AnomalyBank(Protocol):
     def observe(self, block: ReadingBlock) -> list[VerdictChange]: ...
 
     def restore(self, block: ReadingBlock) -> None: ...
+
+    def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int) -> None: ...
 
     def standing(self) -> list[UnitKey]: ...
 

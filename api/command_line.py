@@ -34,6 +34,7 @@ from api.embedded_broker import reachable_url
 from api.logs import configure_logs, configure_logs_of
 from api.mapping_commands import mapping_app
 from api.metrics_port import MetricsPortRefused
+from api.model_commands import models_app, train_command
 from api.operator_commands import backup_command, broker_app, gateways_app, restore_command, sites_app
 from api.processes import StartRefused, run_ingest, run_serve, run_up
 from ingest.authority import CertificateUnreadable
@@ -66,6 +67,8 @@ app.add_typer(sites_app, name="sites")
 app.add_typer(gateways_app, name="gateways")
 app.add_typer(broker_app, name="broker")
 app.add_typer(mapping_app, name="mapping")
+app.add_typer(models_app, name="models")
+app.command("train")(train_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
 app.add_typer(bench_app, name="bench")

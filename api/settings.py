@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     detector_fit_rows: int = Field(default=400, ge=50)
     alarm_budget_per_unit_month: float = Field(default=0.08, gt=0)
     """False alarms of the detectors that are accepted of one unit in a month; 0.08 is about one a year."""
+    train_days: float = Field(default=14.0, gt=0)
+    """History that `liandong train` wants of a unit before it fits a model."""
 
     @classmethod
     def load(cls, **told: Any) -> Self:

@@ -26,6 +26,7 @@ from ingest.errors import BatchTooWide, Reason
 from ingest.foreign import ForeignTopics
 from ingest.lane import Lane
 from ingest.life import Life
+from ingest.model_history import take_up
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
 from ingest.reader import Batch, BatchReader
@@ -152,8 +153,9 @@ class Pipeline:
                 offline=[state.unit for state in states if not state.is_online],
                 now_ms=now_ms,
             )
-        anomalous = {unit: evidence for unit, condition, evidence in active if condition == ANOMALY}
-        self._recollect(anomalous, by_unit, now_ms=now_ms)
+            anomalous = {unit: evidence for unit, condition, evidence in active if condition == ANOMALY}
+            known_to_ms = take_up(session, self._watch.banks, ids, alarm_since_ms=open_since(anomalous))
+        self._recollect(anomalous, by_unit, known_to_ms, now_ms=now_ms)
 
     def _pending_noted(self) -> Iterable[ReadingBlock]:
         for block in self._writer.pending_blocks():
@@ -169,14 +171,25 @@ class Pipeline:
             yield self._store.history(unit, end_ms=FAR_FUTURE_MS, rows=HISTORY_ROWS)
 
     def _recollect(
-        self, anomalous: dict[UnitKey, dict[str, Any]], newest_ms: dict[UnitKey, int], *, now_ms: int
+        self,
+        anomalous: dict[UnitKey, dict[str, Any]],
+        newest_ms: dict[UnitKey, int],
+        known_to_ms: dict[UnitKey, int],
+        *,
+        now_ms: int,
     ) -> None:
-        """The detectors learn again; an anomaly that ended while nobody watched has returned."""
+        """The detectors take up what came since their fit, or learn again; an anomaly that ended has returned."""
         since_ms = open_since(anomalous)
         for unit in newest_ms:
             bank = self._watch.banks.get(unit.kind)
             if bank is not None:
-                recollect(bank, self._store, unit=unit, alarm_since_ms=since_ms.get(unit))
+                recollect(
+                    bank,
+                    self._store,
+                    unit=unit,
+                    alarm_since_ms=since_ms.get(unit),
+                    known_to_ms=known_to_ms.get(unit),
+                )
         standing = {unit for bank in self._watch.banks.values() for unit in bank.standing()}
         for unit in anomalous.keys() - standing:
             bank = self._watch.banks.get(unit.kind)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from alerts.limits import Limits
 from alerts.ticket import Stage
 from api.condition_index import find_condition
-from api.pages.moments import Moment
+from api.pages.moments import Moment, local_time
 from api.pages.rendering import Reader
 from api.pages.ticket_cards import actor_name
 from api.pages.wording import ACTIVITY_TITLES, STAGE_TITLES
 from api.security import names_people
+from api.translations import msgid
 from ingest.event_log import EventRecord
 from models.equipment import EVENT_TITLES, Kind
 from registry.activity import Activity
@@ -46,7 +47,7 @@ def activity_lines(
         HistoryLine(
             at=reader.moment(row.at_ms, site.timezone),
             text=reader._(ACTIVITY_TITLES[row.verb]) if row.verb in ACTIVITY_TITLES else row.verb,
-            detail=_detail(row, kind=kind, limits=limits, reader=reader),
+            detail=_detail(row, kind=kind, timezone=site.timezone, limits=limits, reader=reader),
             href=_href(row.subject),
             by=actor_name(row.actor, reader=reader) if names else "",
             note=str(row.data.get("note") or row.data.get("reason") or "") if names else "",
@@ -68,18 +69,29 @@ def event_lines(rows: Iterable[EventRecord], *, site: Site, kind: Kind, reader: 
     ]
 
 
-def _detail(row: Activity, *, kind: Kind | None, limits: Limits, reader: Reader) -> str:
+def _detail(row: Activity, *, kind: Kind | None, timezone: str, limits: Limits, reader: Reader) -> str:
     if row.verb == "ticket.moved" and row.data.get("to") in set(Stage):
         return reader._(STAGE_TITLES[Stage(row.data["to"])])
     if row.verb.startswith("ticket."):
         # A ticket that the system opened bears the title of its alarm: a message of ours; else a person's words.
         title = str(row.data.get("title", ""))
         return reader._(title) if row.actor == "system" else title
+    if row.verb.startswith("model."):
+        return _model_words(row, timezone=timezone, reader=reader)
     code = row.data.get("condition")
     if kind is not None and isinstance(code, str):
         condition = find_condition(limits, kind, code)
         return reader._(condition.title) if condition is not None else code
     return ""
+
+
+def _model_words(row: Activity, *, timezone: str, reader: Reader) -> str:
+    version, rows, first_ms, last_ms = (row.data.get(name) for name in ("version", "rows", "first_ms", "last_ms"))
+    if not (isinstance(first_ms, int) and isinstance(last_ms, int)):
+        return ""
+    first, last = (f"{local_time(at_ms, timezone):%Y-%m-%d}" for at_ms in (first_ms, last_ms))
+    words = msgid("model v%(version)s, fitted on %(first)s to %(last)s, %(rows)s rows")
+    return reader._(words, version=version, first=first, last=last, rows=rows)
 
 
 def _href(subject: str) -> str:

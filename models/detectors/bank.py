@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.alarm_budget import BUDGET_PER_MONTH, STRETCH_ROWS, AlarmBudget
-from models.detectors.contract import Detector, NotEnoughHistory, NothingVaries
+from models.detectors.artefact import FittedModel
+from models.detectors.contract import Detector, NotEnoughHistory, NothingVaries, StateMismatch
 from models.detectors.lagged_pca import LaggedPca
 from models.detectors.warm_up import Gathered, WarmUp
 from models.equipment import METRICS
@@ -142,6 +143,32 @@ class DetectorBank:
         What is standing afterwards is in `standing()`.
         """
         self.observe(block)
+
+    def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int) -> None:
+        """Takes up a model that was fitted elsewhere; rows up to `after_ms` are past for it.
+
+        Raises StateMismatch; the unit then goes on as it was.
+        """
+        group_index = self._group_with(model.channels)
+        group = self._groups[group_index]
+        slot = group.free.pop() if group.free else len(group.units)
+        try:
+            group.detector.load(slot, model.arrays)
+        except StateMismatch:
+            if slot < len(group.units):
+                group.free.append(slot)
+            raise
+        place = self._place_of(unit)
+        told = Gathered(
+            channels=model.channels,
+            values=np.empty((0, len(model.channels))),
+            interval_ms=model.interval_ms,
+            longest_step_ms=model.longest_step_ms,
+            constant=model.constant,
+            missing=model.missing,
+        )
+        self._stand_at(place, group_index, slot, told)
+        self._newest_ms[place] = after_ms
 
     def standing(self) -> list[UnitKey]:
         """Units whose verdict is anomalous now."""
@@ -299,6 +326,11 @@ class DetectorBank:
                 group.free.append(slot)
             warm_up.go_on(str(error), need_rows=getattr(error, "need_rows", 0))
             return
+        self._stand_at(place, group_index, slot, gathered.told(constant=facts.constant, missing=facts.missing))
+
+    def _stand_at(self, place: int, group_index: int, slot: int, told: Gathered) -> None:
+        """The unit is judged from now on by what its slot of the group's detector holds."""
+        group = self._groups[group_index]
         if slot == len(group.units):
             group.units.append(None)
         if self._group[place] >= 0:
@@ -307,10 +339,10 @@ class DetectorBank:
         group.verdicts.clear(np.array([slot]))
         group.budget.forget(np.array([slot]))
         self._group[place], self._slot[place] = group_index, slot
-        self._interval_ms[place] = gathered.interval_ms
-        self._longest_step_ms[place] = gathered.longest_step_ms
-        self._gathered[place] = gathered.told(constant=facts.constant, missing=facts.missing)
-        del self._warm_ups[place]
+        self._interval_ms[place] = told.interval_ms
+        self._longest_step_ms[place] = told.longest_step_ms
+        self._gathered[place] = told
+        self._warm_ups.pop(place, None)
 
     def _is_anomalous(self, place: int) -> bool:
         verdicts = self._groups[int(self._group[place])].verdicts

@@ -13,7 +13,7 @@ from alerts.watch import Watch
 from models.detectors.bank import VerdictChange
 from models.equipment import EVENT_TITLES, METRICS, Kind
 from models.reading import Floats, ReadingBlock, UnitKey
-from tests.alerts.told import FIRE, LIFT, PUMP, UNIT_OF, Step, Values, at_ms, only, short, tell
+from tests.alerts.told import FIRE, LIFT, PUMP, UNIT_OF, Bank, Step, Values, at_ms, only, short, tell
 
 TABLE = condition_table(Limits())
 MINUTE = 60
@@ -601,28 +601,6 @@ def test_the_same_points_told_again_are_one_fire() -> None:
 
 
 # What detectors say
-
-
-class Bank:
-    """A detector that says what it is told to say."""
-
-    history_rows = 2
-
-    def __init__(self, *changes: VerdictChange) -> None:
-        self.changes = list(changes)
-
-    def observe(self, block: ReadingBlock) -> list[VerdictChange]:
-        said, self.changes = self.changes, []
-        return said
-
-    def restore(self, block: ReadingBlock) -> None:
-        """Nothing to learn."""
-
-    def standing(self) -> list[UnitKey]:
-        return []
-
-    def is_judging(self, unit: UnitKey) -> bool:
-        return True
 
 
 def verdict(second: float, *, on: bool, score: float = 2.0) -> VerdictChange:

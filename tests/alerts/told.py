@@ -6,6 +6,8 @@ import numpy as np
 
 from alerts.silence import SilenceChange
 from alerts.watch import Signal, Watch
+from models.detectors.artefact import FittedModel
+from models.detectors.bank import VerdictChange
 from models.equipment import Kind
 from models.event import Event, StatusChange
 from models.reading import ReadingBlock, UnitKey
@@ -79,3 +81,27 @@ def short(signals: Sequence[Signal]) -> list[str]:
 
 def only(code: str, signals: Sequence[Signal]) -> list[str]:
     return short([signal for signal in signals if signal.condition.code == code])
+
+
+class Bank:
+    """A detector that says what it is told to say."""
+
+    history_rows = 2
+
+    def __init__(self, *changes: VerdictChange) -> None:
+        self.changes = list(changes)
+
+    def observe(self, block: ReadingBlock) -> list[VerdictChange]:
+        said, self.changes = self.changes, []
+        return said
+
+    def restore(self, block: ReadingBlock) -> None:
+        """Nothing to learn."""
+
+    def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int) -> None: ...
+
+    def standing(self) -> list[UnitKey]:
+        return []
+
+    def is_judging(self, unit: UnitKey) -> bool:
+        return True

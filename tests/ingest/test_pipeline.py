@@ -17,6 +17,7 @@ from alerts.watch import Signal, Watch
 from ingest import event_log, store_writer, unknown_metric
 from ingest.pipeline import Stopped
 from ingest.wire import RawMessage
+from models.detectors.artefact import FittedModel
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
 from registry import activity
@@ -482,6 +483,8 @@ def test_a_rule_that_fails_stops_neither_the_stream_nor_other_rules(line: Line) 
 
         def restore(self, block: ReadingBlock) -> None:
             raise AssertionError("nothing is stored yet")
+
+        def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int) -> None: ...
 
         def standing(self) -> list[UnitKey]:
             return []

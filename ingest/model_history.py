@@ -1,0 +1,96 @@
+"""From the store to a unit's model and back: which time is fit to learn from, and which model a restart takes up."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.orm import Session
+
+from alerts.alarm import list_alarms
+from alerts.ticket import list_tickets
+from alerts.watch import AnomalyBank
+from ingest.recollection import FAR_FUTURE_MS
+from ingest.stores.contract import TelemetryStore
+from models.detectors.artefact import ArtefactRefused, unpack
+from models.detectors.contract import StateMismatch
+from models.detectors.training import DAY_MS, Stretch, usable
+from models.equipment import Kind
+from models.reading import ReadingBlock, UnitKey
+from registry.model_version import ModelVersion, versions_in_use
+from registry.unit import Unit
+
+LEARNING_KINDS = frozenset({Kind.PUMP})
+"""Kinds of which versions are fitted; the others are judged on chosen rows, which a fit would have to choose alike."""
+MOST_ROWS = 150_000
+"""Fourteen days at a row every ten seconds, and some more."""
+ALARMS_CONSIDERED = 10_000
+FALL_BACKS = 2
+"""Models of a unit that are tried at a start."""
+BEFORE_MS = 600_000
+"""What led to an alarm is not normal either: ten minutes before its stretch began are left out with it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Learnable:
+    """A unit's rows that are fit to learn from; `left_out_rows` lay in one of the stretches `left_out`."""
+
+    history: ReadingBlock
+    left_out: tuple[Stretch, ...]
+    left_out_rows: int
+
+
+def learnable(session: Session, store: TelemetryStore, unit: Unit, *, days: float) -> Learnable:
+    """The last `days` before the unit's newest reading, without alarms and tickets. Raises StoreUnavailable."""
+    history = store.history(unit.unit_key, end_ms=FAR_FUTURE_MS, rows=MOST_ROWS)
+    if len(history):
+        history = history.rows(history.ts_ms > int(history.ts_ms[-1]) - int(days * DAY_MS))
+    stretches = tuple(known_bad(session, unit.id))
+    kept = usable(history.ts_ms, stretches)
+    return Learnable(history.rows(kept), stretches, int((~kept).sum()))
+
+
+def known_bad(session: Session, unit_id: int) -> Iterable[Stretch]:
+    """Alarm stretches and the time of tickets that were not found to be nothing."""
+    for alarm in list_alarms(session, unit_id=unit_id, limit=ALARMS_CONSIDERED):
+        since_ms = alarm.evidence.get("since_ms")
+        began_ms = min(alarm.raised_ms, since_ms) if isinstance(since_ms, int) else alarm.raised_ms
+        ended_ms = FAR_FUTURE_MS if alarm.is_active or alarm.cleared_ms is None else alarm.cleared_ms
+        yield Stretch(began_ms - BEFORE_MS, ended_ms, f"alarm {alarm.condition}")
+    for ticket in list_tickets(session, unit_id=unit_id, limit=ALARMS_CONSIDERED):
+        ended_ms = FAR_FUTURE_MS if ticket.closed_ms is None else ticket.closed_ms
+        yield Stretch(ticket.opened_ms, ended_ms, f"ticket {ticket.id}")
+
+
+def take_up(
+    session: Session,
+    banks: Mapping[Kind, AnomalyBank],
+    ids: Mapping[UnitKey, int],
+    *,
+    alarm_since_ms: Mapping[UnitKey, int],
+) -> dict[UnitKey, int]:
+    """Gives each bank the models in force, and says up to when each unit's rows are past for it.
+
+    A model that is damaged or suits no detector here is told in the log, and the one before it is tried. A unit of
+    which none can be used is not in the result: it learns from its recent history. What came since a standing anomaly
+    began is not past: it is to be judged again.
+    """
+    known_to_ms: dict[UnitKey, int] = {}
+    in_use = versions_in_use(session)
+    for unit, unit_id in ids.items():
+        bank = banks.get(unit.kind)
+        if bank is None:
+            continue
+        for version_id in in_use.get(unit_id, [])[:FALL_BACKS]:
+            version = session.get_one(ModelVersion, version_id)
+            try:
+                model = unpack(version.artefact)
+                after_ms = min(model.last_ms, alarm_since_ms.get(unit, FAR_FUTURE_MS) - 1)
+                bank.load(unit, model, after_ms=after_ms)
+            except (ArtefactRefused, StateMismatch) as error:
+                log.warning("a model cannot be used", unit=unit.path, version=version.number, reason=error.reason)
+            else:
+                known_to_ms[unit] = after_ms
+                break
+    return known_to_ms
