@@ -13,7 +13,8 @@ import httpx
 from registry.database import Database
 from registry.site import register_site
 from tests.chaos.conftest import prepared
-from tests.chaos.stream import VALUES, Count, Flow, Publisher, api, counted, fire, telemetry
+from tests.chaos.cutting import cable_to
+from tests.chaos.stream import FIRST_MS, VALUES, Count, Flow, Publisher, api, counted, fire, telemetry
 from tests.servers.influx import Influx
 from tests.servers.liandong import LiandongProcess, StartLiandong
 from tests.servers.mosquitto import Mosquitto
@@ -165,6 +166,41 @@ def test_a_full_disk_stops_the_acknowledgements_and_nothing_else(
             assert stuck < flow.sent
         flow.end()
         nothing_lost(counted(client, sent=flow.count))
+
+
+def test_a_connection_that_is_cut_in_the_middle_of_batches(
+    liandong_process: StartLiandong, mosquitto: Mosquitto, data_dir: Path
+) -> None:
+    with cable_to(mosquitto.port) as cable:
+        running = liandong_process("up", settings={"MQTT_URL": f"mqtt://127.0.0.1:{cable.port}"})
+        flow = Flow(mosquitto.port, count=5_000, rate_per_s=1_500)
+        for number in range(6):
+            flow.reaches((number + 0.5) / 7)
+            cable.cut()
+        flow.end()
+        with api(running) as client:
+            nothing_lost(counted(client, sent=flow.count))
+        assert cable.connections > 6
+        running.stop()
+
+
+def test_a_gateway_whose_clock_jumps_loses_nothing_and_raises_nothing_twice(
+    liandong_process: StartLiandong, mosquitto: Mosquitto, data_dir: Path
+) -> None:
+    running = liandong_process("up", settings={"MQTT_URL": mosquitto.url})
+    publisher = Publisher(mosquitto.port)
+    hours = (0, 6, -5, 12, -20, 0)
+    for jump, hour in enumerate(hours):
+        for step in range(200):
+            ts_ms = FIRST_MS + hour * 3_600_000 + 2_000 * step + jump
+            values = {"level_m": 0.5, "flow_m3_h": 1.0, "floor_water_cm": 12.0 if step > 100 else 0.0}
+            publisher.send("liandong/v1/xiaohe/pump/sump-0/telemetry", {"ts": ts_ms, "values": values})
+    publisher.close()
+    with api(running) as client:
+        nothing_lost(counted(client, sent=200 * len(hours)))
+        alarms = client.get("/alarms?state=open&limit=100").json()["items"]
+    wet = [alarm for alarm in alarms if alarm["condition"].startswith("floor_water")]
+    assert len(wet) == len({alarm["condition"] for alarm in wet})
 
 
 def test_one_message_in_a_hundred_is_garbage(
