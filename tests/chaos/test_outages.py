@@ -3,6 +3,7 @@
 import json
 import random
 import resource
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,34 @@ def test_the_store_is_away_and_then_slow_and_alarms_go_on(
         flow.end()
         nothing_lost(counted(client, sent=flow.count))
         publisher.close()
+
+
+def test_what_the_store_refuses_of_a_batch_costs_nothing_else(
+    liandong_process: StartLiandong, mosquitto: Mosquitto, influx: Influx, data_dir: Path
+) -> None:
+    settings = settings_on(mosquitto, influx)
+    running = liandong_process("up", settings=settings)
+    # Somebody else has written this field with a text before us.
+    bucket = settings["TELEMETRY_URL"].rpartition("bucket=")[2]
+    line = f'pump,site=xiaohe,unit=sump-0 rain_mm_h="much" {FIRST_MS}'
+    address = f"{influx.url}/api/v2/write?org={influx.org}&bucket={bucket}&precision=ms"
+    request = urllib.request.Request(address, data=line.encode(), headers={"Authorization": f"Token {influx.token}"})
+    urllib.request.urlopen(request, timeout=10).close()
+    publisher = Publisher(mosquitto.port)
+    for step in range(300):
+        values = {"level_m": 0.5, "flow_m3_h": 1.0} | ({"rain_mm_h": 3.0} if step % 30 == 0 else {})
+        topic = "liandong/v1/xiaohe/pump/sump-0/telemetry"
+        publisher.send(topic, {"ts": FIRST_MS + 1_000 * step, "values": values})
+    publisher.close()
+    with api(running) as client:
+
+        def values() -> dict[str, int]:
+            told: dict[str, int] = client.get("/ledger").json()["values"]
+            return told
+
+        wait_until(lambda: values()["stored"] == 600, within_s=60, what="all but the refused values are stored")
+        told = values()
+    assert (told["accepted"], told["stored"], told["pending"], told["refused"]) == (610, 600, 10, 10)
 
 
 def is_on_fire(client: httpx.Client, number: int) -> bool:
