@@ -212,8 +212,6 @@ def test_what_was_put_in_first_comes_out_first_until_it_is_taken_out(database: D
             outbox.put(session, batch(number, rows=1 + number % 3), now_ms=T0)
     with database.reading() as session:
         assert [b.batch_id for b in outbox.oldest(session, limit=3)] == ["batch-0", "batch-1", "batch-2"]
-        without = outbox.oldest(session, limit=2, without={"batch-0", "batch-2"})
-        assert [b.batch_id for b in without] == ["batch-1", "batch-3"]
         walked = list(outbox.walk(session))
         assert [b.batch_id for b in walked] == [f"batch-{number}" for number in range(50)]
         assert same(walked[7].blocks[0], batch(7, rows=2).blocks[0])
