@@ -19,7 +19,7 @@ from registry.errors import UnknownUnit
 from registry.model_version import add_version
 from registry.unit import all_units, get_unit_by_id
 
-FitBackend = Literal["loky", "threading", "dask"]
+FitBackend = Literal["loky", "threading"]
 REASONS_KEPT = 20
 
 
@@ -86,7 +86,7 @@ def fit_units(
 ) -> Iterator[Outcome]:
     """Fits unit after unit from the store and keeps each model as a version; outcomes in the order of `unit_ids`.
 
-    With the backend `dask` a client must be connected. Raises StoreUnavailable.
+    Raises StoreUnavailable.
     """
 
     def histories() -> Iterator[tuple[int, Learnable]]:
