@@ -37,13 +37,17 @@ SILENT_SERVICE_MODES = frozenset({ServiceMode.INSPECTION, ServiceMode.FIRE_RECAL
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measured quantity of a kind. `unit` is the symbol people read, empty for states and counts."""
+    """One measured quantity of a kind. `unit` is the symbol people read, empty for states and counts.
+
+    `is_signed`: it may be below zero, as a temperature may and a level may not; of unknown ones nobody knows.
+    """
 
     name: str
     title: str
     unit: str = ""
     is_boolean: bool = False
     is_counter: bool = False
+    is_signed: bool = False
 
 
 def _metrics(*metrics: Metric) -> Mapping[str, Metric]:
@@ -56,11 +60,11 @@ METRICS: Mapping[Kind, Mapping[str, Metric]] = MappingProxyType(
             Metric("door_close_s", "Door closing time", "s"),
             Metric("door_reopens", "Door reopenings"),
             Metric("door_motor_current_a", "Door motor current", "A"),
-            Metric("levelling_error_mm", "Levelling error", "mm"),
+            Metric("levelling_error_mm", "Levelling error", "mm", is_signed=True),
             Metric("vibration_rms_m_s2", "Vibration", "m/s²"),
             Metric("motor_current_a", "Motor current", "A"),
-            Metric("motor_temp_c", "Motor temperature", "°C"),
-            Metric("machine_room_temp_c", "Machine room temperature", "°C"),
+            Metric("motor_temp_c", "Motor temperature", "°C", is_signed=True),
+            Metric("machine_room_temp_c", "Machine room temperature", "°C", is_signed=True),
             Metric("brake_release_s", "Brake release time", "s"),
             Metric("speed_m_s", "Speed", "m/s"),
             Metric("position_floor", "Floor"),
@@ -95,7 +99,7 @@ METRICS: Mapping[Kind, Mapping[str, Metric]] = MappingProxyType(
             Metric("mains_ok", "Mains power", is_boolean=True),
             Metric("battery_v", "Battery voltage", "V"),
             Metric("residual_current_ma", "Residual current", "mA"),
-            Metric("cable_temp_c", "Cable temperature", "°C"),
+            Metric("cable_temp_c", "Cable temperature", "°C", is_signed=True),
             Metric("jockey_starts_total", "Jockey pump starts", is_counter=True),
         ),
     }

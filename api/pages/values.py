@@ -49,7 +49,7 @@ class CauseWords:
 
 def find_metric(kind: Kind, name: str) -> Metric:
     """The metric of that name; one that nobody knows is titled by its name."""
-    return METRICS[kind].get(name) or DERIVED_METRICS.get(name) or Metric(name, name)
+    return METRICS[kind].get(name) or DERIVED_METRICS.get(name) or Metric(name, name, is_signed=True)
 
 
 def is_known_metric(kind: Kind, name: str) -> bool:
@@ -109,13 +109,17 @@ def _differences(evidence: Mapping[str, Any]) -> list[Difference]:
 
 
 def _level_text(kind: Kind, name: str, value: float) -> str:
-    """A mean, also of a state: three of ten rows running are 0.3, not a word."""
-    unit = find_metric(kind, name).unit
-    return f"{number_text(value)} {unit}" if unit else number_text(value)
+    """A mean, also of a state: three of ten rows running are 30 %, not a word."""
+    metric = find_metric(kind, name)
+    if metric.is_boolean:
+        return f"{100 * min(max(value, 0.0), 1.0):.0f} %"
+    # A mean or a margin may come out below what can be measured.
+    shown = number_text(value if metric.is_signed else max(value, 0.0))
+    return f"{shown} {metric.unit}" if metric.unit else shown
 
 
 def _range_text(kind: Kind, name: str, low: float, high: float) -> str:
-    return f"{number_text(low)} – {_level_text(kind, name, high)}"
+    return f"{_level_text(kind, name, low).split(' ')[0]} – {_level_text(kind, name, high)}"
 
 
 def evidence_facts(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) -> list[Fact]:

@@ -130,7 +130,7 @@ DERIVED_METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
         for metric in (
-            Metric("level_rise_m_per_min", msgid("Level rises by"), "m/min"),
+            Metric("level_rise_m_per_min", msgid("Level rises by"), "m/min", is_signed=True),
             Metric("overflow_in_min", msgid("Overflows in"), "min"),
             Metric("cycles_without_other", msgid("Cycles without the other pump")),
             Metric("starts_per_h", msgid("Starts per hour"), "/h"),
