@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -320,22 +321,50 @@ def units_import_command(
     typer.echo(f"units added: {count.added}, changed: {count.changed}, sites added: {count.sites_added}")
 
 
+OfReason = Annotated[str | None, typer.Option("--reason", help="Only those with this reason.")]
+OfSite = Annotated[str | None, typer.Option("--site", help="Only those on topics of this site.")]
+
+
 @quarantine_app.command("list")
-def quarantine_list_command(most: Annotated[int, typer.Option(min=1, max=1000)] = 20, data_dir: DataDir = None) -> None:
+def quarantine_list_command(
+    most: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    reason: OfReason = None,
+    site: OfSite = None,
+    data_dir: DataDir = None,
+) -> None:
     """Shows the newest messages that could not be taken, with the reason."""
-    table = Table("id", "received", "reason", "topic", "detail", "replayed")
-    for row in quarantine.newest(told_settings(data_dir=data_dir), most=most):
-        table.add_row(*row)
+    table = Table("id", "received", "reason", "topic", "detail", "since then")
+    for row in quarantine.newest(told_settings(data_dir=data_dir), most=most, reason=reason, site=site):
+        table.add_row(*map(escape, row))
     Console().print(table)
+
+
+@quarantine_app.command("show")
+def quarantine_show_command(message: Annotated[int, typer.Argument(min=1)], data_dir: DataDir = None) -> None:
+    """Shows one message with its bytes."""
+    typer.echo(quarantine.show(told_settings(data_dir=data_dir), message))
 
 
 @quarantine_app.command("replay")
 def quarantine_replay_command(
-    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None, data_dir: DataDir = None
+    messages: Annotated[list[int] | None, typer.Argument(help="Ids; none for all that wait.")] = None,
+    reason: OfReason = None,
+    site: OfSite = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Sends quarantined messages to the broker again, once what was wrong has been mended."""
-    sent = quarantine.replay(told_settings(data_dir=data_dir), reason=reason)
+    sent = quarantine.replay(told_settings(data_dir=data_dir), reason=reason, site=site, message_ids=messages or ())
     typer.echo(f"sent again: {sent}")
+
+
+@quarantine_app.command("discard")
+def quarantine_discard_command(
+    messages: Annotated[list[int], typer.Argument(help="Ids.")],
+    because: Annotated[str, typer.Option(help="Why nobody needs them; it stands in the activity log.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Puts messages aside for good; they no longer count as waiting."""
+    typer.echo(f"discarded: {quarantine.discard(told_settings(data_dir=data_dir), messages, because=because)}")
 
 
 @bench_app.command("ingest")

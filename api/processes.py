@@ -33,6 +33,7 @@ from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.lane import LaneUnreadable, read_lane
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
+from ingest.quarantine_expiry import QuarantineExpiry
 from ingest.room import OutboxRoom
 from ingest.store_keeper import StoreKeeper
 from ingest.store_writer import StoreWriter
@@ -204,6 +205,7 @@ def running_ingest(
         foreign=foreign,
         home_assistant=home_assistant,
         room=OutboxRoom(database, most_bytes=settings.outbox_max_bytes, clock=now_ms),
+        expiry=QuarantineExpiry(database, days=settings.quarantine_days, clock=now_ms),
         traffic=TrafficMeter(database, messages_per_s=settings.site_messages_per_s),
         clock=now_ms,
         stopping=stopping,

@@ -83,6 +83,7 @@ _PAGES: Mapping[tuple[str, str], Access] = {
     ("GET", "/tickets/{ticket_id}"): EVERYBODY,
     ("POST", "/tickets/{ticket_id}/moves"): STAFF,
     ("GET", "/data-quality"): DATA_KEEPERS,
+    ("POST", "/data-quality/messages/{message_id}/discard"): frozenset({Role.ADMIN, Role.PROPERTY_MANAGER}),
 }
 
 ROUTE_ROLES: Mapping[tuple[str, str], Access] = MappingProxyType({**_API, **_PAGES})

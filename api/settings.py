@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """How long hours are kept; 0 is for ever."""
     outbox_max_bytes: int = Field(default=2 * 1024**3, ge=1024)
     """What may wait for the telemetry store; when it is full the broker keeps what comes."""
+    quarantine_days: int = Field(default=90, ge=0)
+    """How long messages that could not be taken are kept; 0 is for ever."""
     detector_fit_rows: int = Field(default=400, ge=50)
     alarm_budget_per_unit_month: float = Field(default=0.08, gt=0)
     """False alarms of the detectors that are accepted of one unit in a month; 0.08 is about one a year."""

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, String, false, func, or_, select, true
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, String, delete, false, func, or_, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.errors import Reason
 from ingest.wire import PREFIX, RawMessage
+from registry import activity
+from registry.activity import Entry
 from registry.database import BigId, Table
 
 MAX_TOPIC_LENGTH = 1000
@@ -26,6 +28,8 @@ class QuarantinedMessage(Table):
     reason: Mapped[str] = mapped_column(String(32), index=True)
     detail: Mapped[str] = mapped_column(String(MAX_DETAIL_LENGTH))
     replayed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    discarded_ms: Mapped[int | None] = mapped_column(BigInteger)
+    discarded_because: Mapped[str | None] = mapped_column(String(MAX_DETAIL_LENGTH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Summary:
     reason: Reason
     detail: str
     replayed_ms: int | None
+    discarded_ms: int | None
+    discarded_because: str | None
 
 
 def _of_sites(visible: Collection[str] | None) -> ColumnElement[bool]:
@@ -80,31 +86,65 @@ def _of_sites(visible: Collection[str] | None) -> ColumnElement[bool]:
     return or_(false(), *(QuarantinedMessage.topic.startswith(f"{PREFIX}/{site}/") for site in sorted(visible)))
 
 
+_WAITING = (QuarantinedMessage.replayed_ms.is_(None), QuarantinedMessage.discarded_ms.is_(None))
+
+
 def count_by_reason(session: Session, *, visible: Collection[str] | None = None) -> dict[Reason, int]:
     query = (
         select(QuarantinedMessage.reason, func.count())
-        .where(QuarantinedMessage.replayed_ms.is_(None), _of_sites(visible))
+        .where(*_WAITING, _of_sites(visible))
         .group_by(QuarantinedMessage.reason)
     )
     return {Reason(reason): count for reason, count in session.execute(query)}
 
 
 def newest(
-    session: Session, *, visible: Collection[str] | None = None, before_id: int | None = None, limit: int = 50
+    session: Session,
+    *,
+    visible: Collection[str] | None = None,
+    reason: Reason | None = None,
+    topic_part: str = "",
+    before_id: int | None = None,
+    limit: int = 50,
 ) -> list[Summary]:
     kept = QuarantinedMessage
-    size = func.length(kept.payload)
     query = (
-        select(kept.id, kept.received_ms, kept.topic, size, kept.digest, kept.reason, kept.detail, kept.replayed_ms)
+        select(
+            kept.id,
+            kept.received_ms,
+            kept.topic,
+            func.length(kept.payload).label("size_bytes"),
+            kept.digest,
+            kept.reason,
+            kept.detail,
+            kept.replayed_ms,
+            kept.discarded_ms,
+            kept.discarded_because,
+        )
         .where(_of_sites(visible))
         .order_by(kept.id.desc())
         .limit(limit)
     )
     if before_id is not None:
         query = query.where(kept.id < before_id)
+    if reason is not None:
+        query = query.where(kept.reason == reason.value)
+    if topic_part:
+        query = query.where(kept.topic.contains(topic_part, autoescape=True))
     return [
-        Summary(id_, received_ms, topic, size_bytes, digest, Reason(reason), detail, replayed_ms)
-        for id_, received_ms, topic, size_bytes, digest, reason, detail, replayed_ms in session.execute(query)
+        Summary(
+            id=row.id,
+            received_ms=row.received_ms,
+            topic=row.topic,
+            size_bytes=row.size_bytes,
+            digest=row.digest,
+            reason=Reason(row.reason),
+            detail=row.detail,
+            replayed_ms=row.replayed_ms,
+            discarded_ms=row.discarded_ms,
+            discarded_because=row.discarded_because,
+        )
+        for row in session.execute(query)
     ]
 
 
@@ -122,14 +162,47 @@ def find_message(
 
 
 def waiting(
-    session: Session, *, reason: Reason | None = None, after_id: int = 0, limit: int = 500
+    session: Session,
+    *,
+    reason: Reason | None = None,
+    ids: Collection[int] | None = None,
+    site: str | None = None,
+    after_id: int = 0,
+    limit: int = 500,
 ) -> list[QuarantinedMessage]:
-    """Messages that were not replayed yet, oldest first."""
-    query = select(QuarantinedMessage).where(QuarantinedMessage.replayed_ms.is_(None), QuarantinedMessage.id > after_id)
+    """Messages that were neither replayed nor discarded, oldest first."""
+    query = select(QuarantinedMessage).where(*_WAITING, QuarantinedMessage.id > after_id)
     if reason is not None:
         query = query.where(QuarantinedMessage.reason == reason.value)
+    if ids is not None:
+        query = query.where(QuarantinedMessage.id.in_(ids))
+    if site is not None:
+        query = query.where(_of_sites([site]))
     return list(session.scalars(query.order_by(QuarantinedMessage.id).limit(limit)))
 
 
 def mark_replayed(session: Session, message_id: int, *, now_ms: int) -> None:
     session.get_one(QuarantinedMessage, message_id).replayed_ms = now_ms
+
+
+def discard(session: Session, message: QuarantinedMessage, *, because: str, by: str, now_ms: int) -> bool:
+    """Puts a message aside for good; its bytes stay as long as those of others. False when it was aside already."""
+    if message.discarded_ms is not None or message.replayed_ms is not None:
+        return False
+    message.discarded_ms = now_ms
+    message.discarded_because = because[:MAX_DETAIL_LENGTH]
+    data = {"topic": message.topic[:200], "reason": message.reason, "because": message.discarded_because}
+    entry = Entry("quarantine.discarded", f"quarantine:{message.id}", actor=by, data=data)
+    activity.append(session, [entry], now_ms=now_ms)
+    return True
+
+
+def let_go(session: Session, *, before_ms: int, limit: int, now_ms: int) -> int:
+    """Deletes messages that were kept long enough, oldest first, and writes down how many; returns the number."""
+    old = select(QuarantinedMessage.id).where(QuarantinedMessage.received_ms < before_ms)
+    ids = list(session.scalars(old.order_by(QuarantinedMessage.id).limit(limit)))
+    if ids:
+        session.execute(delete(QuarantinedMessage).where(QuarantinedMessage.id.in_(ids)))
+        data = {"messages": len(ids), "received_before_ms": before_ms}
+        activity.append(session, [Entry("quarantine.let_go", "quarantine", data=data)], now_ms=now_ms)
+    return len(ids)

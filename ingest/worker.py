@@ -12,6 +12,7 @@ from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant
 from ingest.mqtt import MqttDoor
 from ingest.pipeline import Pipeline, Stopped
+from ingest.quarantine_expiry import QuarantineExpiry
 from ingest.room import OutboxRoom, Room
 from ingest.store_writer import StoreWriter
 from ingest.traffic import TrafficMeter
@@ -42,6 +43,7 @@ class IngestWorker:
         alarm_topics: AlarmTopics,
         foreign: ForeignTopics,
         room: OutboxRoom,
+        expiry: QuarantineExpiry,
         home_assistant: HomeAssistant | None = None,
         traffic: TrafficMeter,
         clock: Callable[[], int],
@@ -54,6 +56,7 @@ class IngestWorker:
         self._foreign = foreign
         self._home_assistant = home_assistant
         self._room = room
+        self._expiry = expiry
         self._traffic = traffic
         self._clock = clock
         self._stopping = stopping
@@ -105,6 +108,7 @@ class IngestWorker:
                     if self._foreign.book.refresh():
                         self._door.subscribe_to((SUBSCRIPTION, *self._foreign.subscriptions))
                     self._pipeline.tick(is_listening=self._door.is_connected)
+                    self._expiry.tick()
                     ticked_ms = now_ms
                 if not 0 <= now_ms - told_ms < TELL_MS:
                     self._tell()

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Form, Request
 from sqlalchemy.orm import Session
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from alerts.presence import StaleBecause, list_silent
+from api.errors import UnknownMessage
 from api.pages.board import ingest_health
 from api.pages.moments import Moment, duration_text
 from api.pages.rendering import Reader, reader_of, render
@@ -16,16 +18,19 @@ from api.pages.unit_cards import UnitCard, unit_card
 from api.pages.values import number_text
 from api.pages.wording import REASON_TITLES
 from api.resources import Held, Resources
-from api.security import PageActor
+from api.security import PageActor, check_csrf
 from ingest import quarantine, refused, unknown_metric
+from ingest.errors import Reason
 from ingest.foreign import mapping_fault
 from ingest.ledger import read_ledger
 from ingest.traffic import NO_SITE, read_traffic
+from registry.role import Actor
 from registry.site import Site, list_sites
 from registry.unit import list_offline
 from registry.unit_life import late_units, skewed_clocks
 
 MESSAGES_SHOWN = 25
+MAX_ID = 2**62
 UNITS_SHOWN = 100
 SENDERS_SHOWN = 20
 REFUSALS_SHOWN = 20
@@ -48,6 +53,8 @@ class KeptMessage:
     preview: str
     is_cut: bool
     is_replayed: bool
+    discarded_because: str | None
+    may_discard: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +141,54 @@ def _named(names: Sequence[str]) -> str:
 
 
 @router.get("/data-quality")
-def show_data_quality(request: Request, actor: PageActor, held: Held, before: int | None = None) -> HTMLResponse:
+def show_data_quality(
+    request: Request, actor: PageActor, held: Held, before: int | None = None, reason: str = "", topic: str = ""
+) -> HTMLResponse:
+    return _page(request, actor, held, before=before, reason=reason, topic=topic)
+
+
+@router.post("/data-quality/messages/{message_id}/discard", dependencies=[Depends(check_csrf)])
+def discard_message(
+    request: Request, actor: PageActor, held: Held, message_id: int, because: Annotated[str, Form()] = ""
+) -> Response:
+    if not because.strip():
+        problem = reader_of(request)._("Say why nobody needs this message.")
+        return _page(request, actor, held, problem=problem, status_code=422)
+    with held.database.writing() as session:
+        found = quarantine.find_message(session, min(message_id, MAX_ID), visible=actor.sites)
+        if found is None:
+            raise UnknownMessage(message_id)
+        quarantine.discard(session, found, because=because.strip(), by=actor.name, now_ms=held.clock())
+    return RedirectResponse("/data-quality#kept-title", status_code=303)
+
+
+def _page(
+    request: Request,
+    actor: Actor,
+    held: Resources,
+    *,
+    before: int | None = None,
+    reason: str = "",
+    topic: str = "",
+    problem: str = "",
+    status_code: int = 200,
+) -> HTMLResponse:
     reader = reader_of(request)
+    wanted = next((each for each in Reason if each.value == reason), None)
     skew_limit_ms = round(held.limits.clock_skew_s * 1000)
-    before_id = min(before, 2**62) if before is not None else None
+    before_id = min(before, MAX_ID) if before is not None else None
+    may_discard = reader.may("POST", "/data-quality/messages/{message_id}/discard")
     with held.database.reading() as session:
         book = read_ledger(session)
         counts = quarantine.count_by_reason(session, visible=actor.sites)
-        found = quarantine.newest(session, visible=actor.sites, before_id=before_id, limit=MESSAGES_SHOWN + 1)
+        found = quarantine.newest(
+            session,
+            visible=actor.sites,
+            reason=wanted,
+            topic_part=topic.strip(),
+            before_id=before_id,
+            limit=MESSAGES_SHOWN + 1,
+        )
         shown = found[:MESSAGES_SHOWN]
         heads = quarantine.heads(session, [message.id for message in shown], size_bytes=PREVIEW_BYTES)
         strange = [row for row in unknown_metric.newest(session) if actor.may_see(row.unit.site.key)]
@@ -149,6 +196,11 @@ def show_data_quality(request: Request, actor: PageActor, held: Held, before: in
             request,
             "data_quality.html",
             reader,
+            status_code=status_code,
+            problem=problem,
+            wanted=wanted,
+            topic=topic,
+            all_reasons=[(each, reader._(title)) for each, title in REASON_TITLES.items()],
             book=book,
             number=number_text,
             health=ingest_health(session, held, reader),
@@ -168,6 +220,8 @@ def show_data_quality(request: Request, actor: PageActor, held: Held, before: in
                     preview=visible_text(heads.get(message.id, b"")),
                     is_cut=message.size_bytes > PREVIEW_BYTES,
                     is_replayed=message.replayed_ms is not None,
+                    discarded_because=message.discarded_because if message.discarded_ms is not None else None,
+                    may_discard=may_discard and message.replayed_ms is None and message.discarded_ms is None,
                 )
                 for message in shown
             ],

@@ -58,6 +58,7 @@ def list_quarantine(
                     size_bytes=message.size_bytes,
                     digest=message.digest,
                     replayed_at=rfc3339(message.replayed_ms) if message.replayed_ms is not None else None,
+                    discarded_at=rfc3339(message.discarded_ms) if message.discarded_ms is not None else None,
                 )
                 for message in messages[:limit]
             ],

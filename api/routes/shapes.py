@@ -236,6 +236,7 @@ class QuarantinedShape(BaseModel):
     size_bytes: int
     digest: str
     replayed_at: Rfc3339 | None
+    discarded_at: Rfc3339 | None
 
 
 class QuarantinePage(Page[QuarantinedShape]):

@@ -13,6 +13,7 @@ from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
+from ingest.quarantine_expiry import QuarantineExpiry
 from ingest.room import OutboxRoom
 from ingest.store_writer import StoreWriter
 from ingest.stores.duckdb import DuckDBStore
@@ -75,6 +76,7 @@ def running_worker(
         writer=writer,
         alarm_topics=topics,
         room=OutboxRoom(database, most_bytes=2**30, clock=now_ms),
+        expiry=QuarantineExpiry(database, days=90, clock=now_ms),
         foreign=foreign,
         home_assistant=home_assistant,
         traffic=TrafficMeter(database, messages_per_s=100),

@@ -12,6 +12,7 @@ from ingest.stores.contract import Refusal
 from ingest.traffic import TrafficMeter
 from ingest.wire import RawMessage
 from models.reading import ReadingBlock
+from registry import activity
 from registry.role import Role
 from registry.unit import get_unit, set_status
 from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, NOON_MS, PUMP, World
@@ -91,6 +92,43 @@ def test_older_messages_are_a_page_away(world: World, admin: Browser) -> None:
     second = admin.get(next(target for target in first.targets() if "before=" in target))
     assert ("message 29" in first.text, "message 29" in second.text) == (True, False)
     assert ("message 00" in first.text, "message 00" in second.text) == (False, True)
+
+
+def test_messages_are_found_by_reason_and_topic(world: World, admin: Browser) -> None:
+    keep(world, b"apple", Reason.NOT_JSON)
+    keep(world, b"pear", Reason.TIME_IN_FUTURE, site=ELSEWHERE)
+    by_reason = admin.get("/data-quality?reason=time_in_future").text
+    assert ("apple" in by_reason, "pear" in by_reason) == (False, True)
+    by_topic = admin.get(f"/data-quality?topic={HERE}/pump").text
+    assert ("apple" in by_topic, "pear" in by_topic) == (True, False)
+    assert "Nothing in quarantine fits." in admin.get("/data-quality?topic=100%25_nowhere").text
+
+
+def test_a_message_is_discarded_with_a_reason_that_is_kept(world: World, browser_of: Callable[..., Browser]) -> None:
+    keep(world, b"rubbish")
+    manager = browser_of((Role.PROPERTY_MANAGER, HERE))
+    assert "liandong quarantine replay 1" in manager.get("/data-quality").text
+    silent = manager.post("/data-quality/messages/1/discard", because=" ")
+    assert silent.status == 422
+    assert "Say why nobody needs this message." in silent.text
+    manager.post("/data-quality/messages/1/discard", because="a test of <the> installer")
+    page = manager.get("/data-quality")
+    assert "discarded a test of <the> installer" in page.text
+    assert "quarantine replay 1" not in page.text
+    with world.database.reading() as session:
+        assert quarantine.count_by_reason(session) == {}
+        assert quarantine.waiting(session) == []
+        told = activity.after(session, 0)[-1]
+        assert (told.verb, told.data["because"]) == ("quarantine.discarded", "a test of <the> installer")
+
+
+def test_a_message_of_another_compound_is_not_there_to_be_discarded(
+    world: World, browser_of: Callable[..., Browser]
+) -> None:
+    keep(world, b"theirs", site=ELSEWHERE)
+    manager = browser_of((Role.PROPERTY_MANAGER, HERE))
+    assert manager.post("/data-quality/messages/1/discard", because="x").status == 404
+    assert manager.post(f"/data-quality/messages/{2**70}/discard", because="x").status == 404
 
 
 def test_offline_units_and_unknown_metrics_are_named(world: World, admin: Browser) -> None:
