@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from alerts.severity import Severity
-from alerts.ticket import TicketKind
+from alerts.ticket_stages import TicketKind
 from models.equipment import EVENT_TITLES, Kind
 from models.reading import Bools, Floats
 

@@ -22,13 +22,47 @@ class UnknownTicket(AlertsError):
 class IllegalMove(AlertsError):
     """A move that the present state does not allow; `allowed` names those it does."""
 
-    def __init__(self, subject: str, *, current: str, wanted: str, allowed: Iterable[str]) -> None:
+    def __init__(
+        self, subject: str, *, current: str, wanted: str, allowed: Iterable[str], moved_by: str | None = None
+    ) -> None:
         self.subject = subject
         self.current = current
         self.wanted = wanted
         self.allowed = tuple(allowed)
+        self.moved_by = moved_by
         choices = ", ".join(self.allowed) or "none"
         super().__init__(f"{subject} is {current}: {wanted} is not possible; allowed: {choices}")
+
+
+class MovedMeanwhile(IllegalMove):
+    """Somebody else moved it since the person who asks looked at it: `moved_by`, to `current`."""
+
+
+class OtherPartyNeeded(AlertsError):
+    """The party that repaired does not verify; `parties` are those that may.
+
+    `is_cross_appointed`: the person holds roles in several parties, one of which repaired, and signs for none of them.
+    """
+
+    def __init__(
+        self, subject: str, *, wanted: str, parties: Iterable[str], allowed: Iterable[str], is_cross_appointed: bool
+    ) -> None:
+        self.subject = subject
+        self.wanted = wanted
+        self.parties = tuple(parties)
+        self.allowed = tuple(allowed)
+        self.is_cross_appointed = is_cross_appointed
+        super().__init__(f"{wanted} of {subject} is for another party than the one that repaired: {', '.join(parties)}")
+
+
+class MissingProof(AlertsError):
+    """The repair must bring what was asked for when it was dispatched; `lacking` is what is not there."""
+
+    def __init__(self, subject: str, *, wanted: str, lacking: Iterable[str]) -> None:
+        self.subject = subject
+        self.wanted = wanted
+        self.lacking = tuple(sorted(lacking))
+        super().__init__(f"{wanted} of {subject} needs {' and '.join(self.lacking)}, added since the work began")
 
 
 class NotPermitted(AlertsError):

@@ -3,7 +3,7 @@
 from alerts.condition import Condition, Predicate, event_condition, offline_condition, silent_condition
 from alerts.limits import Limits
 from alerts.severity import Severity
-from alerts.ticket import TicketKind
+from alerts.ticket_stages import TicketKind
 from models.equipment import Kind
 
 

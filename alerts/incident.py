@@ -17,7 +17,8 @@ from alerts.alarm import Alarm, AlarmMove, AlarmState
 from alerts.condition import CONNECTION
 from alerts.conditions import Condition
 from alerts.severity import Severity, gravest
-from alerts.ticket import FINAL_STAGES, Stage, Ticket, TicketKind
+from alerts.ticket import NOTHING_MORE, Brought, Ticket
+from alerts.ticket_stages import FINAL_STAGES, Stage, TicketKind
 from alerts.watch import Signal
 from models.reading import UnitKey
 from registry import activity
@@ -263,11 +264,24 @@ def any_due_for_unshelving(database: Database, *, now_ms: int) -> bool:
         return alarms.is_any_due_for_unshelving(session, now_ms=now_ms)
 
 
-def move_ticket(session: Session, ticket_id: int, to: Stage, *, actor: Actor, note: str = "", now_ms: int) -> Ticket:
+def move_ticket(
+    session: Session,
+    ticket_id: int,
+    to: Stage,
+    *,
+    actor: Actor,
+    note: str = "",
+    brought: Brought = NOTHING_MORE,
+    now_ms: int,
+) -> Ticket:
     """One person's move; the row is held, so that of two people moving at once the second meets the new stage."""
     ticket = tickets.get_ticket(session, ticket_id, for_update=True)
-    made = tickets.move_ticket(session, ticket, to, actor=actor, note=note, now_ms=now_ms)
-    data = {"from": made.from_stage, "to": made.to_stage, "note": made.note}
+    made = tickets.move_ticket(session, ticket, to, actor=actor, note=note, brought=brought, now_ms=now_ms)
+    data: dict[str, Any] = {"from": made.from_stage, "to": made.to_stage, "note": made.note, "party": made.party}
+    if made.hold_reason:
+        data["hold_reason"] = made.hold_reason
+    if made.stands_in:
+        data["stands_in"] = True
     activity.append(session, [ticket_entry(ticket, "ticket.moved", actor, data)], now_ms=now_ms)
     return ticket
 

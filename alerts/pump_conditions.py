@@ -14,7 +14,7 @@ from alerts.condition import (
 from alerts.derived import SITE_RAIN
 from alerts.limits import Limits
 from alerts.severity import Severity
-from alerts.ticket import TicketKind
+from alerts.ticket_stages import TicketKind
 from models.equipment import Kind
 from models.reading import Bools
 

@@ -1,114 +1,43 @@
 """Tickets of the joint disposal: what is to be done, by whom, and how far it is.
 
-The stages and who may make which move are one table, `MOVES`; nothing else sets a stage.
+Who may make which move and what it needs stands in `alerts.ticket_stages`; nothing but `move_ticket` sets a stage.
 """
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from types import MappingProxyType
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, func, select
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from alerts.errors import IllegalMove, MissingNote, NotPermitted, UnknownTicket
+from alerts import signing
+from alerts.errors import (
+    IllegalMove,
+    MissingNote,
+    MissingProof,
+    MovedMeanwhile,
+    NotPermitted,
+    OtherPartyNeeded,
+    UnknownTicket,
+)
+from alerts.hold import HoldReason
 from alerts.severity import Severity
+from alerts.ticket_record import has_costs, has_photo
+from alerts.ticket_stages import (
+    FINAL_STAGES,
+    MOVES,
+    PROOFS,
+    TURN,
+    TURN_BLOCKED_BY_GOVERNANCE,
+    Move,
+    Need,
+    Stage,
+    TicketKind,
+)
 from registry.database import BigId, Table
-from registry.role import Actor, Role
+from registry.role import Actor, Party, Role
 from registry.site import Site
 from registry.unit import Unit
 
 MAX_NOTE_LENGTH = 4000
-
-
-class TicketKind(StrEnum):
-    FAULT = "fault"
-    HAZARD = "hazard"
-    INSPECTION = "inspection"
-    FLOOD = "flood"
-    RESIDENT_REPORT = "resident_report"
-
-
-class Stage(StrEnum):
-    REPORTED = "reported"
-    TRIAGED = "triaged"
-    DISPATCHED = "dispatched"
-    ACCEPTED = "accepted"
-    ARRIVED = "arrived"
-    IN_PROGRESS = "in_progress"
-    ON_HOLD = "on_hold"
-    RESTORED = "restored"
-    VERIFIED = "verified"
-    CLOSED = "closed"
-    CANCELLED = "cancelled"
-
-
-FINAL_STAGES = frozenset({Stage.CLOSED, Stage.CANCELLED})
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Who may make a move (an administrator always may), and whether it must say why."""
-
-    roles: frozenset[Role]
-    needs_note: bool = False
-
-
-_OFFICE = frozenset({Role.PROPERTY_MANAGER, Role.COMMUNITY_OFFICER, Role.DISTRICT_OFFICER})
-_DESK = frozenset({Role.PROPERTY_MANAGER})
-_HANDS = frozenset({Role.PROPERTY_MANAGER, Role.TECHNICIAN})
-_CHECK = frozenset({Role.PROPERTY_MANAGER, Role.COMMITTEE_MEMBER, Role.COMMUNITY_OFFICER, Role.DISTRICT_OFFICER})
-_Stg = Stage
-
-MOVES: Mapping[Stage, Mapping[Stage, Move]] = MappingProxyType(
-    {
-        _Stg.REPORTED: {
-            _Stg.TRIAGED: Move(_OFFICE),
-            _Stg.CANCELLED: Move(_OFFICE, needs_note=True),
-        },
-        _Stg.TRIAGED: {
-            _Stg.DISPATCHED: Move(_DESK),
-            _Stg.ON_HOLD: Move(_DESK, needs_note=True),
-            _Stg.CANCELLED: Move(_OFFICE, needs_note=True),
-        },
-        _Stg.DISPATCHED: {
-            _Stg.ACCEPTED: Move(_HANDS),
-            # Handed back: nobody could take it.
-            _Stg.TRIAGED: Move(_HANDS, needs_note=True),
-            _Stg.CANCELLED: Move(_DESK, needs_note=True),
-        },
-        _Stg.ACCEPTED: {
-            _Stg.ARRIVED: Move(_HANDS),
-            _Stg.ON_HOLD: Move(_HANDS, needs_note=True),
-            _Stg.TRIAGED: Move(_HANDS, needs_note=True),
-        },
-        _Stg.ARRIVED: {
-            _Stg.IN_PROGRESS: Move(_HANDS),
-            _Stg.ON_HOLD: Move(_HANDS, needs_note=True),
-        },
-        _Stg.IN_PROGRESS: {
-            _Stg.RESTORED: Move(_HANDS),
-            _Stg.ON_HOLD: Move(_HANDS, needs_note=True),
-        },
-        _Stg.ON_HOLD: {
-            _Stg.TRIAGED: Move(_DESK),
-            _Stg.IN_PROGRESS: Move(_HANDS),
-            _Stg.CANCELLED: Move(_OFFICE, needs_note=True),
-        },
-        _Stg.RESTORED: {
-            _Stg.VERIFIED: Move(_CHECK),
-            # Found not to be right: back to work.
-            _Stg.IN_PROGRESS: Move(_CHECK | _HANDS, needs_note=True),
-        },
-        _Stg.VERIFIED: {
-            _Stg.CLOSED: Move(_CHECK),
-            _Stg.IN_PROGRESS: Move(_CHECK, needs_note=True),
-        },
-        _Stg.CLOSED: {},
-        _Stg.CANCELLED: {},
-    }
-)
-"""Every stage with the stages that may follow."""
 
 
 class Ticket(Table):
@@ -130,12 +59,34 @@ class Ticket(Table):
     opened_ms: Mapped[int] = mapped_column(BigInteger)
     updated_ms: Mapped[int] = mapped_column(BigInteger)
     closed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    """Counts the moves, the opening included."""
+    hold_reason: Mapped[str | None] = mapped_column(String(32))
+    demands: Mapped[str] = mapped_column(String(32), default="")
+    """Proofs that the repair must bring, comma-separated."""
+    restored_by: Mapped[str | None] = mapped_column(String(64))
+    restored_party: Mapped[str | None] = mapped_column(String(16))
     site: Mapped[Site] = relationship(lazy="joined")
     unit: Mapped[Unit | None] = relationship(lazy="joined")
 
     @property
     def subject(self) -> str:
         return f"ticket:{self.id}"
+
+    @property
+    def demanded(self) -> frozenset[Need]:
+        return frozenset(Need(name) for name in self.demands.split(",") if name)
+
+    @property
+    def is_blocked_by_governance(self) -> bool:
+        return self.hold_reason is not None and HoldReason(self.hold_reason).is_governance
+
+    @property
+    def turn(self) -> frozenset[Party]:
+        """Parties that are expected to make the next move."""
+        if self.is_blocked_by_governance:
+            return TURN_BLOCKED_BY_GOVERNANCE
+        return TURN[Stage(self.stage)] - {self.restored_party}
 
 
 class TicketMove(Table):
@@ -150,31 +101,83 @@ class TicketMove(Table):
     from_stage: Mapped[str | None] = mapped_column(String(16))
     to_stage: Mapped[str] = mapped_column(String(16))
     note: Mapped[str] = mapped_column(Text, default="")
+    party: Mapped[str | None] = mapped_column(String(16))
+    """The party for which the person acted."""
+    hold_reason: Mapped[str | None] = mapped_column(String(32))
+    stands_in: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether an administrator signed where another party should have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a person brings to a move beside the note. `expected_version` is what they looked at when they decided."""
+
+    hold_reason: HoldReason | None = None
+    demands: frozenset[Need] | None = None
+    expected_stage: Stage | None = None
+    expected_version: int | None = None
+
+
+NOTHING_MORE = Brought()
 
 
 def allowed_moves(ticket: Ticket, actor: Actor) -> list[Stage]:
     """Stages this person may move the ticket to now, in the order of the table."""
     roles = actor.roles_at(ticket.site.key)
     moves = MOVES[Stage(ticket.stage)]
-    return [to for to, move in moves.items() if Role.ADMIN in roles or roles & move.roles]
+    return [
+        to
+        for to, move in moves.items()
+        if (Role.ADMIN in roles or roles & move.roles) and signing_refusal(ticket, to, actor) is None
+    ]
+
+
+def signing_refusal(ticket: Ticket, to: Stage, actor: Actor) -> signing.Refusal | None:
+    """Why this person may not sign a move that is for another party than the one that repaired."""
+    move = MOVES[Stage(ticket.stage)][to]
+    if Need.OTHER_PARTY not in move.needs:
+        return None
+    return signing.refusal(
+        name=actor.name,
+        roles=actor.roles_at(ticket.site.key),
+        permitted=move.roles,
+        restored_by=ticket.restored_by or "",
+        restored_party=_restored_party(ticket),
+    )
+
+
+def refused_signature(ticket: Ticket, actor: Actor) -> signing.Refusal | None:
+    """Why this person may not sign the next step, although their role would permit it; None when that is not so."""
+    roles = actor.roles_at(ticket.site.key)
+    for to, move in MOVES[Stage(ticket.stage)].items():
+        if Need.OTHER_PARTY in move.needs and roles & move.roles:
+            return signing_refusal(ticket, to, actor)
+    return None
+
+
+def _restored_party(ticket: Ticket) -> Party | None:
+    return Party(ticket.restored_party) if ticket.restored_party else None
 
 
 def move_ticket(
-    session: Session, ticket: Ticket, to: Stage, *, actor: Actor, note: str = "", now_ms: int
+    session: Session,
+    ticket: Ticket,
+    to: Stage,
+    *,
+    actor: Actor,
+    note: str = "",
+    brought: Brought = NOTHING_MORE,
+    now_ms: int,
 ) -> TicketMove:
-    """The one setter of `stage`. Raises IllegalMove, NotPermitted or MissingNote and then changes nothing."""
+    """The one setter of `stage`; it changes nothing when it raises.
+
+    Raises IllegalMove, MovedMeanwhile, NotPermitted, OtherPartyNeeded, MissingNote or MissingProof.
+    """
     current = Stage(ticket.stage)
-    moves = MOVES[current]
-    if to not in moves:
-        raise IllegalMove(ticket.subject, current=current.value, wanted=to.value, allowed=[s.value for s in moves])
+    move = _checked(session, ticket, to, actor=actor, note=note, brought=brought)
     roles = actor.roles_at(ticket.site.key)
-    if Role.ADMIN not in roles and not roles & moves[to].roles:
-        raise NotPermitted(ticket.subject, wanted=to.value, roles=[role.value for role in moves[to].roles])
-    if moves[to].needs_note and not note.strip():
-        raise MissingNote(ticket.subject, wanted=to.value)
-    ticket.stage = to.value
-    ticket.updated_ms = now_ms
-    ticket.closed_ms = now_ms if to in FINAL_STAGES else None
+    party = signing.acting_party(roles, move.roles)
+    hold_reason = (brought.hold_reason or HoldReason.OTHER).value if to is Stage.ON_HOLD else None
     made = TicketMove(
         ticket_id=ticket.id,
         at_ms=now_ms,
@@ -182,10 +185,81 @@ def move_ticket(
         from_stage=current.value,
         to_stage=to.value,
         note=note.strip()[:MAX_NOTE_LENGTH],
+        party=party.value,
+        hold_reason=hold_reason,
+        stands_in=Need.OTHER_PARTY in move.needs
+        and signing.stands_in(
+            name=actor.name,
+            roles=roles,
+            restored_by=ticket.restored_by or "",
+            restored_party=_restored_party(ticket),
+        ),
     )
+    ticket.stage = to.value
+    ticket.version += 1
+    ticket.updated_ms = now_ms
+    ticket.closed_ms = now_ms if to in FINAL_STAGES else None
+    ticket.hold_reason = hold_reason
+    if to is Stage.DISPATCHED and brought.demands is not None:
+        ticket.demands = ",".join(sorted(brought.demands & PROOFS))
+    if to is Stage.RESTORED:
+        ticket.restored_by, ticket.restored_party = actor.name, party.value
+    elif to is Stage.IN_PROGRESS:
+        ticket.restored_by = ticket.restored_party = None
     session.add(made)
     session.flush()
     return made
+
+
+def _checked(session: Session, ticket: Ticket, to: Stage, *, actor: Actor, note: str, brought: Brought) -> Move:
+    """The row of the move, if this person may make it now with what they bring."""
+    current = Stage(ticket.stage)
+    moves = MOVES[current]
+    is_stale = brought.expected_version not in (None, ticket.version) or brought.expected_stage not in (None, current)
+    if is_stale or to not in moves:
+        raise (MovedMeanwhile if is_stale else IllegalMove)(
+            ticket.subject,
+            current=current.value,
+            wanted=to.value,
+            allowed=[stage.value for stage in moves],
+            moved_by=_last_actor(session, ticket),
+        )
+    move, roles = moves[to], actor.roles_at(ticket.site.key)
+    if Role.ADMIN not in roles and not roles & move.roles:
+        raise NotPermitted(ticket.subject, wanted=to.value, roles=[role.value for role in move.roles])
+    refused = signing_refusal(ticket, to, actor)
+    if refused is not None:
+        raise OtherPartyNeeded(
+            ticket.subject,
+            wanted=to.value,
+            parties=[party.value for party in refused.parties],
+            allowed=[stage.value for stage in allowed_moves(ticket, actor)],
+            is_cross_appointed=refused.is_cross_appointed,
+        )
+    if move.needs_note and not note.strip():
+        raise MissingNote(ticket.subject, wanted=to.value)
+    if lacking := lacking_proofs(session, ticket, to):
+        raise MissingProof(ticket.subject, wanted=to.value, lacking=[need.value for need in lacking])
+    return move
+
+
+def lacking_proofs(session: Session, ticket: Ticket, to: Stage) -> frozenset[Need]:
+    """What the ticket demands of this move and nobody has added since the work began."""
+    move = MOVES[Stage(ticket.stage)][to]
+    wanted = move.needs & PROOFS | move.asks & ticket.demanded
+    if not wanted:
+        return frozenset()
+    began = select(func.max(TicketMove.at_ms)).where(
+        TicketMove.ticket_id == ticket.id, TicketMove.to_stage == Stage.IN_PROGRESS.value
+    )
+    since_ms = session.scalar(began) or ticket.opened_ms
+    has = {Need.PHOTO: has_photo, Need.COSTS: has_costs}
+    return frozenset(need for need in wanted if not has[need](session, ticket.id, since_ms=since_ms))
+
+
+def _last_actor(session: Session, ticket: Ticket) -> str | None:
+    query = select(TicketMove.actor).where(TicketMove.ticket_id == ticket.id).order_by(TicketMove.id.desc())
+    return session.scalar(query.limit(1))
 
 
 def open_ticket(
@@ -213,6 +287,8 @@ def open_ticket(
         opened_by=opened_by,
         opened_ms=now_ms,
         updated_ms=now_ms,
+        version=1,
+        demands="",
     )
     session.add(ticket)
     session.flush()
@@ -254,39 +330,3 @@ def find_joint_ticket(session: Session, site_id: int, case: str, *, since_ms: in
 
 def moves_of(session: Session, ticket_id: int) -> list[TicketMove]:
     return list(session.scalars(select(TicketMove).where(TicketMove.ticket_id == ticket_id).order_by(TicketMove.id)))
-
-
-def list_tickets(
-    session: Session,
-    *,
-    is_open: bool | None = None,
-    stage: Stage | None = None,
-    site: str | None = None,
-    unit_id: int | None = None,
-    visible: Collection[str] | None = None,
-    before_id: int | None = None,
-    limit: int = 100,
-) -> list[Ticket]:
-    """Tickets, newest first, at most `limit` older than `before_id`."""
-    query = select(Ticket).join(Ticket.site).order_by(Ticket.id.desc()).limit(limit)
-    final = Ticket.stage.in_([stage.value for stage in FINAL_STAGES])
-    if is_open is not None:
-        query = query.where(~final if is_open else final)
-    if stage is not None:
-        query = query.where(Ticket.stage == stage.value)
-    if site:
-        query = query.where(Site.key == site)
-    if unit_id is not None:
-        query = query.where(Ticket.unit_id == unit_id)
-    if visible is not None:
-        query = query.where(Site.key.in_(visible))
-    if before_id is not None:
-        query = query.where(Ticket.id < before_id)
-    return list(session.scalars(query))
-
-
-def count_by_stage(session: Session, *, visible: Collection[str] | None = None) -> dict[Stage, int]:
-    query = select(Ticket.stage, func.count()).join(Ticket.site).group_by(Ticket.stage)
-    if visible is not None:
-        query = query.where(Site.key.in_(visible))
-    return {Stage(stage): count for stage, count in session.execute(query)}

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from alerts.alarm import count_open_by_severity
 from alerts.presence import count_unknown
-from alerts.ticket import count_by_stage
+from alerts.ticket_list import count_by_stage
 from api.activity_feed import ActivityFeed
 from api.resources import Resources
 from api.settings import Settings

@@ -21,8 +21,11 @@ from alerts.errors import (
     IllegalMove,
     InvalidShelving,
     MissingNote,
+    MissingProof,
+    MovedMeanwhile,
     NeverShelved,
     NotPermitted,
+    OtherPartyNeeded,
     UnknownAlarm,
     UnknownTicket,
 )
@@ -42,6 +45,7 @@ from api.errors import (
 from ingest.stores.contract import StoreError, StoreInUse, StoreUnavailable
 from registry.errors import DatabaseUnavailable, UnknownSite, UnknownUnit
 from registry.errors import InvalidField as InvalidRegisterField
+from registry.replay import KeyReused
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:liandong:problem:"
@@ -95,7 +99,23 @@ TABLE: Mapping[type[Exception], Row] = MappingProxyType(
         UnknownAlarm: Row(_S.NOT_FOUND, "unknown-alarm", "No such alarm", ("alarm_id",)),
         UnknownTicket: Row(_S.NOT_FOUND, "unknown-ticket", "No such ticket", ("ticket_id",)),
         UnknownMessage: Row(_S.NOT_FOUND, "unknown-message", "No such message in quarantine", ("message_id",)),
-        IllegalMove: Row(_S.CONFLICT, "illegal-move", "Move not possible", ("subject", "current", "wanted", "allowed")),
+        IllegalMove: Row(
+            _S.CONFLICT, "illegal-move", "Move not possible", ("subject", "current", "wanted", "allowed", "moved_by")
+        ),
+        MovedMeanwhile: Row(
+            _S.CONFLICT,
+            "moved-meanwhile",
+            "Somebody else moved it meanwhile",
+            ("subject", "current", "wanted", "allowed", "moved_by"),
+        ),
+        OtherPartyNeeded: Row(
+            _S.CONFLICT,
+            "other-party-needed",
+            "Another party must sign",
+            ("subject", "wanted", "parties", "allowed", "is_cross_appointed"),
+        ),
+        MissingProof: Row(_S.UNPROCESSABLE_ENTITY, "missing-proof", "Proof needed", ("subject", "wanted", "lacking")),
+        KeyReused: Row(_S.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Key used before"),
         NeverShelved: Row(_S.CONFLICT, "never-shelved", "May never be shelved", ("alarm_id", "condition")),
         MissingNote: Row(_S.UNPROCESSABLE_ENTITY, "missing-note", "Note needed", ("subject", "wanted")),
         InvalidShelving: Row(_S.UNPROCESSABLE_ENTITY, "invalid-shelving", "Shelving not possible"),

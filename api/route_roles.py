@@ -1,7 +1,7 @@
 """Who may call which route: one table for the API and the pages. A route without a row is refused to everybody.
 
 The table says which roles may call a route at all; at the site of the thing asked for, the same row is asked again
-with the roles the person holds there. Tickets have a finer table of their own, `alerts.ticket.MOVES`.
+with the roles the person holds there. Tickets have a finer table of their own, `alerts.ticket_stages.MOVES`.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ _API: Mapping[tuple[str, str], Access] = {
     ("GET", "/api/v1/tickets"): EVERYBODY,
     ("GET", "/api/v1/tickets/{ticket_id}"): EVERYBODY,
     ("POST", "/api/v1/tickets"): REPORTERS,
-    # Which of them may make which move stands in `alerts.ticket.MOVES`.
+    # Which of them may make which move stands in `alerts.ticket_stages.MOVES`.
     ("POST", "/api/v1/tickets/{ticket_id}/transitions"): STAFF,
     ("GET", "/api/v1/activity"): EVERYBODY,
     ("GET", "/api/v1/activity/stream"): EVERYBODY,

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from alerts.alarm import list_alarms
-from alerts.ticket import list_tickets
+from alerts.ticket_list import list_tickets
 from alerts.watch import AnomalyBank
 from ingest.recollection import FAR_FUTURE_MS
 from ingest.stores.contract import TelemetryStore

@@ -11,7 +11,8 @@ from starlette.responses import HTMLResponse
 from alerts.alarm import count_open_by_severity
 from alerts.presence import count_unknown
 from alerts.severity import Severity
-from alerts.ticket import FINAL_STAGES, Stage, count_by_stage, list_tickets
+from alerts.ticket_list import count_by_stage, list_tickets
+from alerts.ticket_stages import FINAL_STAGES, Stage
 from api.pages.alarm_cards import AlarmCard, open_cards_by_severity
 from api.pages.moments import Moment, duration_text
 from api.pages.rendering import Reader, reader_of, render

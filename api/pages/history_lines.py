@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from alerts.limits import Limits
-from alerts.ticket import Stage
+from alerts.ticket_stages import Stage
 from api.condition_index import find_condition
 from api.pages.moments import Moment, local_time
 from api.pages.rendering import Reader

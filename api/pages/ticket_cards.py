@@ -1,23 +1,30 @@
 """What a page tells about one ticket, in the reader's words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy.orm import Session
+
+from alerts.hold import HoldReason
 from alerts.severity import Severity
-from alerts.ticket import FINAL_STAGES, MOVES, Stage, Ticket, TicketKind, TicketMove, allowed_moves
+from alerts.ticket import Ticket, TicketMove, allowed_moves, lacking_proofs, refused_signature
+from alerts.ticket_stages import FINAL_STAGES, MOVES, Need, Stage, TicketKind
 from api.pages.moments import Moment
 from api.pages.rendering import Reader
 from api.pages.wording import (
     BACKWARD_MOVE_TITLES,
+    HOLD_REASON_TITLES,
     MOVE_TITLES,
+    NEED_TITLES,
+    PARTY_TITLES,
     SEVERITY_TITLES,
     STAGE_TITLES,
     TICKET_KIND_TITLES,
 )
 from api.security import names_people
 from api.translations import msgid
-from registry.role import SYSTEM
+from registry.role import SYSTEM, Party
 
 MAIN_LINE = (
     Stage.REPORTED,
@@ -52,6 +59,12 @@ class TicketCard:
     opened: Moment
     updated: Moment
     closed: Moment | None
+    version: int
+    hold_title: str
+    """Why it rests; empty when it does not."""
+    is_blocked: bool
+    turn: str
+    """Whose turn it is, in words; empty when it has ended."""
 
 
 class StepState(StrEnum):
@@ -75,6 +88,10 @@ class Offer:
     to: Stage
     title: str
     needs_note: bool
+    asks_hold_reason: bool
+    asks_demands: bool
+    lacks: str
+    """Proofs that are demanded and not there yet, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +102,9 @@ class MadeMove:
     stage_title: str
     by: str
     note: str
+    party: str
+    hold_title: str
+    stands_in: bool
 
 
 def ticket_title(ticket: Ticket, *, reader: Reader) -> str:
@@ -110,7 +130,40 @@ def ticket_card(ticket: Ticket, *, reader: Reader) -> TicketCard:
         opened=reader.moment(ticket.opened_ms, zone),
         updated=reader.moment(ticket.updated_ms, zone),
         closed=reader.moment(ticket.closed_ms, zone) if ticket.closed_ms is not None else None,
+        version=ticket.version,
+        hold_title=hold_title(ticket.hold_reason, reader=reader),
+        is_blocked=ticket.is_blocked_by_governance,
+        turn=party_list(ticket.turn, reader=reader),
     )
+
+
+def hold_title(reason: str | None, *, reader: Reader) -> str:
+    return reader._(HOLD_REASON_TITLES[HoldReason(reason)]) if reason else ""
+
+
+def party_list(parties: Collection[Party], *, reader: Reader) -> str:
+    return reader._(", ").join(reader._(PARTY_TITLES[party]) for party in Party if party in parties)
+
+
+def signing_words(ticket: Ticket, *, reader: Reader) -> str:
+    """Why this reader may not verify although their role would permit it; empty when that is not so."""
+    refused = refused_signature(ticket, reader.actor) if reader.actor is not None else None
+    return (
+        other_party_words(refused.parties, is_cross_appointed=refused.is_cross_appointed, reader=reader)
+        if refused
+        else ""
+    )
+
+
+def other_party_words(parties: Collection[Party], *, is_cross_appointed: bool, reader: Reader) -> str:
+    who = party_list(parties, reader=reader)
+    if is_cross_appointed:
+        return reader._(
+            "You hold roles in two parties, and one of them repaired this: you cannot sign for the other. "
+            "It is verified by: %(parties)s.",
+            parties=who,
+        )
+    return reader._("Your party repaired this; another one verifies it: %(parties)s.", parties=who)
 
 
 def progress(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> list[Step]:
@@ -135,7 +188,7 @@ def progress(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> 
     ]
 
 
-def offers(ticket: Ticket, *, reader: Reader) -> list[Offer]:
+def offers(session: Session, ticket: Ticket, *, reader: Reader) -> list[Offer]:
     """The moves open to this reader, those without a required note first: the ordinary way."""
     if reader.actor is None:
         return []
@@ -145,10 +198,17 @@ def offers(ticket: Ticket, *, reader: Reader) -> list[Offer]:
             to=to,
             title=reader._(BACKWARD_MOVE_TITLES.get((current, to)) or MOVE_TITLES[to]),
             needs_note=MOVES[current][to].needs_note,
+            asks_hold_reason=Need.HOLD_REASON in MOVES[current][to].asks,
+            asks_demands=to is Stage.DISPATCHED,
+            lacks=need_list(lacking_proofs(session, ticket, to), reader=reader),
         )
         for to in allowed_moves(ticket, reader.actor)
     ]
     return sorted(found, key=lambda offer: offer.needs_note)
+
+
+def need_list(needs: Collection[Need], *, reader: Reader) -> str:
+    return reader._(", ").join(reader._(NEED_TITLES[need]) for need in Need if need in needs)
 
 
 def history(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> list[MadeMove]:
@@ -160,6 +220,9 @@ def history(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> l
             stage_title=reader._(STAGE_TITLES[Stage(move.to_stage)]),
             by=actor_name(move.actor, reader=reader) if is_shown else "",
             note=move.note if is_shown else "",
+            party=party_list({Party(move.party)}, reader=reader) if move.party else "",
+            hold_title=hold_title(move.hold_reason, reader=reader),
+            stands_in=move.stands_in,
         )
         for move in reversed(moves)
     ]

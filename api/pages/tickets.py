@@ -1,5 +1,6 @@
-"""The tickets: the list by stage, one ticket with its moves, and a new one by hand."""
+"""The tickets: the list by stage, and a new one by hand."""
 
+import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -7,21 +8,17 @@ from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from alerts import incident
-from alerts.alarm import alarms_of_ticket
-from alerts.errors import IllegalMove, MissingNote, UnknownTicket
 from alerts.severity import Severity
-from alerts.ticket import FINAL_STAGES, MAX_NOTE_LENGTH, Stage, Ticket, TicketKind, get_ticket, list_tickets, moves_of
-from api.pages.alarm_cards import alarm_card
+from alerts.ticket import MAX_NOTE_LENGTH
+from alerts.ticket_list import list_tickets
+from alerts.ticket_stages import FINAL_STAGES, Stage, TicketKind
+from api.idempotency import claimed
 from api.pages.board import SiteChoice
 from api.pages.rendering import reader_of, render
-from api.pages.ticket_cards import actor_name, history, offers, progress, ticket_card
-from api.pages.unit_cards import unit_card
-from api.pages.values import causes, contributions, evidence_facts
+from api.pages.ticket_cards import ticket_card
 from api.pages.wording import SEVERITY_TITLES, STAGE_TITLES, TICKET_KIND_TITLES
 from api.resources import Held, Resources
-from api.security import PageActor, check_csrf, check_site, names_people
-from models.equipment import Kind
-from registry import activity
+from api.security import PageActor, check_csrf, check_site
 from registry.errors import UnknownSite, UnknownUnit
 from registry.role import Actor
 from registry.site import Site, get_site, list_sites
@@ -99,6 +96,7 @@ def open_ticket(
     kind: Text = "",
     severity: Text = "",
     description: Text = "",
+    form_key: Text = "",
 ) -> Response:
     _ = reader_of(request)._
     chosen_kind = next((each for each in TicketKind if each.value == kind), None)
@@ -108,6 +106,10 @@ def open_ticket(
         entered = {"title": title, "kind": kind, "severity": severity, "description": description}
         return _new_form(request, actor, held, where=where, entered=entered, problem=problem, status_code=422)
     with held.database.writing() as session:
+        asked = ["open", where, title, kind, severity, description]
+        claim = claimed(session, actor=actor, key=form_key, request=asked, now_ms=held.clock())
+        if claim is not None and claim.earlier is not None:
+            return RedirectResponse(f"/tickets/{claim.earlier}", status_code=303)
         site, unit = _place(session, where)
         check_site(request, actor, site.key, unknown=UnknownUnit(where) if unit is not None else UnknownSite(where))
         ticket = incident.open_ticket_by_hand(
@@ -122,86 +124,9 @@ def open_ticket(
             now_ms=held.clock(),
         )
         ticket_id = ticket.id
+        if claim is not None:
+            claim.row.result = str(ticket_id)
     return RedirectResponse(f"/tickets/{ticket_id}", status_code=303)
-
-
-@router.get("/tickets/{ticket_id}")
-def show_ticket(request: Request, actor: PageActor, held: Held, ticket_id: int) -> HTMLResponse:
-    return _page(request, actor, held, ticket_id)
-
-
-@router.post("/tickets/{ticket_id}/moves", dependencies=FORM)
-def move_ticket(
-    request: Request, actor: PageActor, held: Held, ticket_id: int, to: Text = "", note: Text = ""
-) -> Response:
-    _ = reader_of(request)._
-    wanted = next((each for each in Stage if each.value == to), None)
-    if wanted is None:
-        return _page(request, actor, held, ticket_id, problem=_("Choose what to do."), note=note, status_code=422)
-    try:
-        with held.database.writing() as session:
-            _visible_ticket(request, session, actor, ticket_id)
-            incident.move_ticket(session, ticket_id, wanted, actor=actor, note=note, now_ms=held.clock())
-    except MissingNote:
-        problem = _("This step needs a note that says why.")
-        return _page(request, actor, held, ticket_id, problem=problem, note=note, status_code=422)
-    except IllegalMove as error:
-        stage = _(STAGE_TITLES[Stage(error.current)])
-        problem = _(
-            "The ticket is already at the stage “%(stage)s”: somebody was faster. Nothing was changed.", stage=stage
-        )
-        return _page(request, actor, held, ticket_id, problem=problem, note=note, status_code=409)
-    return RedirectResponse(f"/tickets/{ticket_id}", status_code=303)
-
-
-def _visible_ticket(request: Request, session: Session, actor: Actor, ticket_id: int) -> Ticket:
-    ticket = get_ticket(session, min(ticket_id, 2**62))
-    check_site(request, actor, ticket.site.key, unknown=UnknownTicket(ticket_id))
-    return ticket
-
-
-def _page(
-    request: Request,
-    actor: Actor,
-    held: Resources,
-    ticket_id: int,
-    *,
-    problem: str = "",
-    note: str = "",
-    status_code: int = 200,
-) -> HTMLResponse:
-    reader = reader_of(request)
-    with held.database.reading() as session:
-        ticket = _visible_ticket(request, session, actor, ticket_id)
-        moves = moves_of(session, ticket.id)
-        names = names_people(actor, ticket.site.key)
-        return render(
-            request,
-            "ticket.html",
-            reader,
-            status_code=status_code,
-            ticket=ticket_card(ticket, reader=reader),
-            # What a resident or a colleague wrote may name people.
-            description=ticket.description if names else "",
-            opened_by=actor_name(ticket.opened_by, reader=reader) if names else "",
-            unit=unit_card(ticket.unit, [], reader=reader) if ticket.unit is not None else None,
-            steps=progress(ticket, moves, reader=reader),
-            offers=offers(ticket, reader=reader),
-            history=history(ticket, moves, reader=reader),
-            alarms=[
-                (
-                    alarm_card(alarm, limits=held.limits, reader=reader),
-                    evidence_facts(Kind(alarm.unit.kind), alarm.evidence, _=reader._),
-                    contributions(Kind(alarm.unit.kind), alarm.evidence, _=reader._),
-                    causes(Kind(alarm.unit.kind), alarm.evidence, _=reader._),
-                )
-                for alarm in alarms_of_ticket(session, ticket.id)
-            ],
-            max_note_length=MAX_NOTE_LENGTH,
-            problem=problem,
-            note=note[:MAX_NOTE_LENGTH],
-            last_activity=activity.last_id(session),
-        )
 
 
 def _place(session: Session, where: str) -> tuple[Site, Unit | None]:
@@ -256,4 +181,5 @@ def _new_form(
         max_title_length=MAX_TITLE_LENGTH,
         max_note_length=MAX_NOTE_LENGTH,
         problem=problem,
+        form_key=secrets.token_urlsafe(16),
     )

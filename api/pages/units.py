@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 
 from alerts.alarm import Alarm, list_alarms, open_alarms_of_unit, open_alarms_of_units
 from alerts.conditions import ANOMALY
-from alerts.ticket import list_tickets
+from alerts.ticket_list import list_tickets
 from api.pages.alarm_cards import AlarmCard, alarm_cards
 from api.pages.alarm_stretches import held_times
 from api.pages.board import SiteChoice

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from alerts.alarm import AlarmState
+from alerts.hold import HoldReason
 from alerts.severity import Severity
-from alerts.ticket import Stage, TicketKind
+from alerts.ticket_stages import Need, Stage, TicketKind
 from api.translations import msgid
 from ingest.errors import Reason
 from models.equipment import Kind, Metric, ServiceMode
+from registry.role import Party
 
 KIND_TITLES: Mapping[Kind, str] = MappingProxyType(
     {
@@ -93,6 +95,42 @@ TICKET_KIND_TITLES: Mapping[TicketKind, str] = MappingProxyType(
         TicketKind.INSPECTION: msgid("Inspection"),
         TicketKind.FLOOD: msgid("Flood"),
         TicketKind.RESIDENT_REPORT: msgid("Resident report"),
+    }
+)
+
+PARTY_TITLES: Mapping[Party, str] = MappingProxyType(
+    {
+        Party.PROPERTY: msgid("Property company"),
+        Party.COMMITTEE: msgid("Owners' committee"),
+        Party.COMMUNITY: msgid("Community"),
+        Party.DISTRICT: msgid("Three-party office"),
+        Party.OWNERS: msgid("Owners"),
+        Party.OPERATOR: msgid("Operator of the system"),
+    }
+)
+
+HOLD_REASON_TITLES: Mapping[HoldReason, str] = MappingProxyType(
+    {
+        HoldReason.PARTS: msgid("Waiting for parts"),
+        HoldReason.ACCESS: msgid("Waiting for access"),
+        HoldReason.CONTRACTOR: msgid("Waiting for a contractor"),
+        HoldReason.WEATHER: msgid("Waiting for the weather"),
+        HoldReason.GOVERNANCE_NO_COMMITTEE: msgid("Blocked by governance: there is no owners' committee"),
+        HoldReason.GOVERNANCE_SEAL_WITHHELD: msgid("Blocked by governance: the seal is withheld"),
+        HoldReason.GOVERNANCE_ACCOUNTS: msgid("Blocked by governance: the accounts are not handed over"),
+        HoldReason.GOVERNANCE_VOTE: msgid("Blocked by governance: the owners have not voted yet"),
+        HoldReason.GOVERNANCE_FUND: msgid("Blocked by governance: the maintenance fund is not released"),
+        HoldReason.OTHER: msgid("Another reason"),
+    }
+)
+
+NEED_TITLES: Mapping[Need, str] = MappingProxyType(
+    {
+        Need.NOTE: msgid("a note"),
+        Need.PHOTO: msgid("a photo"),
+        Need.COSTS: msgid("costs and parts"),
+        Need.HOLD_REASON: msgid("the reason"),
+        Need.OTHER_PARTY: msgid("the signature of another party"),
     }
 )
 

@@ -8,10 +8,12 @@ from sqlalchemy.orm import Session
 from alerts import alarm as alarms
 from alerts import ticket as tickets
 from alerts.alarm import Alarm, AlarmState
+from alerts.hold import HoldReason
 from alerts.limits import Limits
 from alerts.presence import presence_of
 from alerts.severity import Severity
-from alerts.ticket import MOVES, Stage, Ticket, TicketKind
+from alerts.ticket import Ticket
+from alerts.ticket_stages import MOVES, Stage, TicketKind
 from api.condition_index import find_condition
 from api.instants import rfc3339
 from api.routes.shapes import (
@@ -20,6 +22,7 @@ from api.routes.shapes import (
     AlarmShape,
     MoveShape,
     NextStageShape,
+    SigningRefusal,
     TicketDetail,
     TicketShape,
     UnitShape,
@@ -28,7 +31,7 @@ from api.security import names_people
 from models.equipment import Kind
 from registry.activity import Activity
 from registry.listening import deaf_since_ms
-from registry.role import SYSTEM, Actor
+from registry.role import SYSTEM, Actor, Party
 from registry.site import DEFAULT_TIMEZONE, list_sites
 from registry.unit import Unit
 from registry.unit_life import UnitLife, lives_of
@@ -38,7 +41,9 @@ FACTS_FOR_RESIDENTS = frozenset(
         "alarm_id",
         "condition",
         "from",
+        "hold_reason",
         "occurrences",
+        "party",
         "severity",
         "stage",
         "state",
@@ -163,7 +168,18 @@ def _ticket_fields(ticket: Ticket, *, actor: Actor) -> dict[str, Any]:
         "opened_at": rfc3339(ticket.opened_ms, zone),
         "updated_at": rfc3339(ticket.updated_ms, zone),
         "closed_at": _moment(ticket.closed_ms, zone),
+        "version": ticket.version,
+        "turn": sorted(ticket.turn),
+        "hold_reason": _hold_reason(ticket.hold_reason),
+        "is_blocked_by_governance": ticket.is_blocked_by_governance,
+        "demands": sorted(ticket.demanded),
+        "restored_party": Party(ticket.restored_party) if ticket.restored_party else None,
+        "restored_by": ticket.restored_by if is_named else None,
     }
+
+
+def _hold_reason(name: str | None) -> HoldReason | None:
+    return HoldReason(name) if name else None
 
 
 def ticket_shape(ticket: Ticket, *, actor: Actor) -> TicketShape:
@@ -173,7 +189,6 @@ def ticket_shape(ticket: Ticket, *, actor: Actor) -> TicketShape:
 def ticket_detail(session: Session, ticket: Ticket, *, limits: Limits, actor: Actor) -> TicketDetail:
     zone = ticket.site.timezone
     is_named = names_people(actor, ticket.site.key)
-    moves = MOVES[Stage(ticket.stage)]
     return TicketDetail(
         **_ticket_fields(ticket, actor=actor),
         moves=[
@@ -183,16 +198,34 @@ def ticket_detail(session: Session, ticket: Ticket, *, limits: Limits, actor: Ac
                 from_stage=Stage(move.from_stage) if move.from_stage else None,
                 to_stage=Stage(move.to_stage),
                 note=move.note if is_named else None,
+                party=Party(move.party) if move.party else None,
+                hold_reason=_hold_reason(move.hold_reason),
+                stands_in=move.stands_in,
             )
             for move in tickets.moves_of(session, ticket.id)
         ],
-        allowed=[
-            NextStageShape(stage=to, needs_note=moves[to].needs_note) for to in tickets.allowed_moves(ticket, actor)
-        ],
+        allowed=[_next_stage(ticket, to) for to in tickets.allowed_moves(ticket, actor)],
+        signing_refused=_signing_refused(ticket, actor),
         alarms=[
             alarm_shape(alarm, limits=limits, actor=actor) for alarm in alarms.alarms_of_ticket(session, ticket.id)
         ],
     )
+
+
+def _next_stage(ticket: Ticket, to: Stage) -> NextStageShape:
+    move = MOVES[Stage(ticket.stage)][to]
+    needs = move.needs | move.asks & ticket.demanded
+    return NextStageShape(
+        stage=to, needs_note=move.needs_note, needs=sorted(needs), asks=sorted(move.asks - ticket.demanded)
+    )
+
+
+def _signing_refused(ticket: Ticket, actor: Actor) -> SigningRefusal | None:
+    """Told to those whose role would permit the step."""
+    refused = tickets.refused_signature(ticket, actor)
+    if refused is None:
+        return None
+    return SigningRefusal(parties=list(refused.parties), is_cross_appointed=refused.is_cross_appointed)
 
 
 def _who(name: str, *, is_named: bool) -> str | None:

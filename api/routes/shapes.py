@@ -5,12 +5,13 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.alarm import AlarmState
+from alerts.hold import HoldReason
 from alerts.presence import Presence, StaleBecause
 from alerts.severity import Severity
-from alerts.ticket import Stage, TicketKind
+from alerts.ticket_stages import Need, Stage, TicketKind
 from ingest.errors import Reason
 from models.equipment import Kind
-from registry.role import Role
+from registry.role import Party, Role
 
 Item = TypeVar("Item")
 Rfc3339 = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -165,6 +166,13 @@ class TicketShape(BaseModel):
     opened_at: Rfc3339
     updated_at: Rfc3339
     closed_at: Rfc3339 | None
+    version: int = Field(description="counts the moves; send it as `expected_version` to move what you looked at")
+    turn: list[Party] = Field(description="parties that are expected to make the next move")
+    hold_reason: HoldReason | None
+    is_blocked_by_governance: bool = Field(description="on hold because the compound can neither decide nor pay")
+    demands: list[Need] = Field(description="proofs that the repair must bring")
+    restored_party: Party | None = Field(description="the party that repaired; another one verifies")
+    restored_by: str | None
 
 
 class MoveShape(BaseModel):
@@ -175,16 +183,29 @@ class MoveShape(BaseModel):
     from_stage: Stage | None = Field(alias="from")
     to_stage: Stage = Field(alias="to")
     note: str | None
+    party: Party | None = Field(description="the party for which the person acted")
+    hold_reason: HoldReason | None
+    stands_in: bool = Field(description="an administrator signed where another party should have")
 
 
 class NextStageShape(BaseModel):
     stage: Stage
     needs_note: bool
+    needs: list[Need] = Field(description="what the move must bring")
+    asks: list[Need] = Field(description="what it may bring beside")
+
+
+class SigningRefusal(BaseModel):
+    """Why this person may not sign the next step."""
+
+    parties: list[Party] = Field(description="those whose people may")
+    is_cross_appointed: bool = Field(description="roles in two parties, one of which repaired: signs for neither")
 
 
 class TicketDetail(TicketShape):
     moves: list[MoveShape]
     allowed: list[NextStageShape] = Field(description="stages this person may move it to now")
+    signing_refused: SigningRefusal | None
     alarms: list[AlarmShape]
 
 

@@ -8,8 +8,12 @@ from sqlalchemy.orm import Session
 
 from alerts import incident
 from alerts.errors import UnknownTicket
+from alerts.hold import HoldReason
 from alerts.severity import Severity
-from alerts.ticket import MAX_NOTE_LENGTH, Stage, Ticket, TicketKind, get_ticket, list_tickets
+from alerts.ticket import MAX_NOTE_LENGTH, Brought, Ticket, get_ticket
+from alerts.ticket_list import list_tickets
+from alerts.ticket_stages import Need, Stage, TicketKind
+from api.idempotency import IdempotencyKey, claimed
 from api.resources import Held
 from api.routes.parameters import DEFAULT_ITEMS, AbsentIfEmpty, Cursor, Filter, Id, Limit, Text
 from api.routes.presenting import ticket_detail, ticket_shape
@@ -45,8 +49,25 @@ class NewTicket(BaseModel):
 
 
 class Transition(BaseModel):
+    """A move. What stands beside `to` and `note` is needed only where the ticket says so."""
+
     to: Stage
     note: Annotated[Text, Field(max_length=MAX_NOTE_LENGTH)] = ""
+    hold_reason: HoldReason | None = Field(default=None, description="why it rests; `other` when it is not told")
+    demands: Annotated[list[Literal["photo", "costs"]], Field(max_length=2)] | None = Field(
+        default=None, description="with `dispatched`: what the repair must bring"
+    )
+    expected_stage: Stage | None = Field(default=None, description="refused if somebody has moved it from there")
+    expected_version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="the same, by `version`")
+
+    @property
+    def brought(self) -> Brought:
+        return Brought(
+            hold_reason=self.hold_reason,
+            demands=None if self.demands is None else frozenset(Need(name) for name in self.demands),
+            expected_stage=self.expected_stage,
+            expected_version=self.expected_version,
+        )
 
 
 @router.get("")
@@ -94,8 +115,21 @@ def show_ticket(request: Request, actor: ApiActor, held: Held, ticket_id: Id) ->
 
 
 @router.post("", status_code=201)
-def open_ticket(request: Request, response: Response, actor: ApiActor, held: Held, new: NewTicket) -> TicketDetail:
+def open_ticket(
+    request: Request,
+    response: Response,
+    actor: ApiActor,
+    held: Held,
+    new: NewTicket,
+    idempotency_key: IdempotencyKey = None,
+) -> TicketDetail:
     with held.database.writing() as session:
+        asked = ["open", new.model_dump(mode="json")]
+        claim = claimed(session, actor=actor, key=idempotency_key, request=asked, now_ms=held.clock())
+        if claim is not None and claim.earlier is not None:
+            earlier = _ticket_seen(request, session, actor, int(claim.earlier))
+            response.headers["Location"] = f"/api/v1/tickets/{earlier.id}"
+            return ticket_detail(session, earlier, limits=held.limits, actor=actor)
         unit = unit_seen(request, session, actor, new.unit) if new.unit is not None else None
         if unit is None:
             assert new.site is not None, "the model lets no ticket through that is nowhere"
@@ -111,18 +145,39 @@ def open_ticket(request: Request, response: Response, actor: ApiActor, held: Hel
             actor=actor,
             now_ms=held.clock(),
         )
+        if claim is not None:
+            claim.row.result = str(ticket.id)
         response.headers["Location"] = f"/api/v1/tickets/{ticket.id}"
         return ticket_detail(session, ticket, limits=held.limits, actor=actor)
 
 
 @router.post("/{ticket_id}/transitions")
-def move_ticket(request: Request, actor: ApiActor, held: Held, ticket_id: Id, transition: Transition) -> TicketDetail:
-    """Moves a ticket on. A move that its stage does not allow is refused with the moves that it does."""
+def move_ticket(
+    request: Request,
+    actor: ApiActor,
+    held: Held,
+    ticket_id: Id,
+    transition: Transition,
+    idempotency_key: IdempotencyKey = None,
+) -> TicketDetail:
+    """Moves a ticket on. A move that its stage does not allow is refused with the moves that it does.
+
+    What one party repaired, another verifies; who may is told in `parties`.
+    """
     with held.database.writing() as session:
-        _ticket_seen(request, session, actor, ticket_id)
-        ticket = incident.move_ticket(
-            session, ticket_id, transition.to, actor=actor, note=transition.note, now_ms=held.clock()
-        )
+        ticket = _ticket_seen(request, session, actor, ticket_id)
+        asked = ["move", ticket_id, transition.model_dump(mode="json")]
+        claim = claimed(session, actor=actor, key=idempotency_key, request=asked, now_ms=held.clock())
+        if claim is None or claim.earlier is None:
+            ticket = incident.move_ticket(
+                session,
+                ticket_id,
+                transition.to,
+                actor=actor,
+                note=transition.note,
+                brought=transition.brought,
+                now_ms=held.clock(),
+            )
         return ticket_detail(session, ticket, limits=held.limits, actor=actor)
 
 

@@ -25,7 +25,9 @@ from alerts.conditions import Condition, condition_table
 from alerts.errors import IllegalMove, NeverShelved, UnknownAlarm
 from alerts.limits import Limits
 from alerts.severity import Severity
-from alerts.ticket import FINAL_STAGES, Stage, get_ticket, list_tickets, moves_of
+from alerts.ticket import get_ticket, moves_of
+from alerts.ticket_list import list_tickets
+from alerts.ticket_stages import FINAL_STAGES, Stage
 from alerts.watch import Signal
 from models.equipment import Kind
 from models.reading import UnitKey

@@ -10,7 +10,8 @@ from alerts.condition import CONNECTION
 from alerts.conditions import condition_table
 from alerts.incident import JOINT_MS, JOINT_TITLE, MANY_UNITS
 from alerts.limits import Limits
-from alerts.ticket import Ticket, list_tickets
+from alerts.ticket import Ticket
+from alerts.ticket_list import list_tickets
 from alerts.watch import Signal
 from models.equipment import Kind
 from models.reading import UnitKey

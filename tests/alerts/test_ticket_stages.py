@@ -1,6 +1,7 @@
 """The stages of a ticket as one table, and who may make which move."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from hypothesis import settings
@@ -14,29 +15,30 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from alerts import incident
-from alerts.errors import IllegalMove, MissingNote, NotPermitted, UnknownTicket
-from alerts.severity import Severity
-from alerts.ticket import (
-    FINAL_STAGES,
-    MAX_NOTE_LENGTH,
-    MOVES,
-    Stage,
-    TicketKind,
-    allowed_moves,
-    count_by_stage,
-    get_ticket,
-    list_tickets,
-    moves_of,
+from alerts import incident, signing
+from alerts.errors import (
+    IllegalMove,
+    MissingNote,
+    MissingProof,
+    MovedMeanwhile,
+    NotPermitted,
+    OtherPartyNeeded,
+    UnknownTicket,
 )
+from alerts.severity import Severity
+from alerts.ticket import MAX_NOTE_LENGTH, NOTHING_MORE, Brought, allowed_moves, get_ticket, moves_of
+from alerts.ticket_list import count_by_stage, list_tickets
+from alerts.ticket_record import TicketAttachment
+from alerts.ticket_stages import FINAL_STAGES, MOVES, TURN, Need, Stage, TicketKind
 from registry import activity
 from registry.database import Database
-from registry.role import Actor, Grant, Role
+from registry.role import PARTY_OF_ROLE, Actor, Grant, Party, Role
 from registry.site import add_site, get_site
 
 NOW_MS = 1_700_000_000_000
 ADMIN = Actor("root", (Grant(Role.ADMIN),))
 MANAGER = Actor("mei", (Grant(Role.PROPERTY_MANAGER, "xiaohe"),))
+COMMITTEE = Actor("guo", (Grant(Role.COMMITTEE_MEMBER, "xiaohe"),))
 STRANGER = Actor("wu", (Grant(Role.PROPERTY_MANAGER, "elsewhere"),))
 
 
@@ -183,7 +185,7 @@ def test_the_whole_way_of_a_ticket_is_told_in_its_history_and_in_the_log(databas
         Stage.CLOSED,
     ]
     for stage in way:
-        move(database, ticket_id, stage)
+        move(database, ticket_id, stage, COMMITTEE if stage is Stage.VERIFIED else MANAGER)
     with database.reading() as session:
         ticket = get_ticket(session, ticket_id)
         assert (ticket.stage, ticket.closed_ms) == ("closed", NOW_MS + 1)
@@ -236,11 +238,49 @@ def test_tickets_are_listed_newest_first_within_what_a_person_may_see(database: 
         assert count_by_stage(session) == {Stage.REPORTED: 4, Stage.CANCELLED: 1}
 
 
+# What a move needs
+
+
+def test_every_turn_is_of_a_party_that_can_make_a_move() -> None:
+    assert set(TURN) == set(Stage)
+    for stage, parties in TURN.items():
+        able = set().union(*(signing.parties_of(row.roles) for row in MOVES[stage].values()))
+        assert parties <= able, stage
+        assert bool(parties) == (stage not in FINAL_STAGES)
+
+
+def test_what_is_demanded_of_a_repair_is_needed_since_the_work_began(database: Database, ticket_id: int) -> None:
+    def proof(at_ms: int) -> None:
+        with database.writing() as session:
+            row = TicketAttachment(ticket_id=ticket_id, at_ms=at_ms, actor="mei", name="a", media_type="image/jpeg")
+            row.size_bytes, row.digest = 1, str(at_ms)
+            session.add(row)
+
+    move(database, ticket_id, Stage.TRIAGED)
+    with database.writing() as session:
+        brought = Brought(demands=frozenset({Need.PHOTO}))
+        incident.move_ticket(session, ticket_id, Stage.DISPATCHED, actor=MANAGER, brought=brought, now_ms=NOW_MS)
+    for stage in (Stage.ACCEPTED, Stage.ARRIVED, Stage.IN_PROGRESS):
+        move(database, ticket_id, stage)
+    proof(NOW_MS)
+    with pytest.raises(MissingProof) as refused:
+        move(database, ticket_id, Stage.RESTORED)
+    assert refused.value.lacking == ("photo",)
+    proof(NOW_MS + 1)
+    move(database, ticket_id, Stage.RESTORED)
+
+
 # Any sequence of moves
+
+HERE_ROLES = st.lists(st.sampled_from(Role), min_size=1, max_size=3, unique=True)
 
 
 class TicketLife(RuleBasedStateMachine):
-    """People of all roles try moves; a few lines of plain Python know what must come of each."""
+    """People of all parties, some with roles in several, try moves; plain Python knows what must come of each.
+
+    Invariants: no ticket without history; nothing is verified by the party or the person that repaired it, unless an
+    administrator stood in and the history says so; nothing is closed that was not verified.
+    """
 
     database: Database
 
@@ -249,51 +289,91 @@ class TicketLife(RuleBasedStateMachine):
         self.ticket_id = opened_by_hand(self.database)
         self.stage = Stage.REPORTED
         self.history = [Stage.REPORTED]
+        self.repaired: tuple[str, Party] | None = None
 
     @rule(
         to=st.sampled_from(Stage),
-        role=st.sampled_from(Role),
+        roles=HERE_ROLES,
         is_here=st.sampled_from([True, True, False]),
         note=st.sampled_from(["", "because"]),
     )
-    def try_any(self, to: Stage, role: Role, is_here: bool, note: str) -> None:
-        self.attempt(to, Actor("x", (Grant(role, "xiaohe" if is_here else "elsewhere"),)), note)
+    def try_any(self, to: Stage, roles: list[Role], is_here: bool, note: str) -> None:
+        self.attempt(to, roles if is_here else [], note, name="x")
 
     @precondition(lambda self: MOVES[self.stage])
-    @rule(data=st.data())
-    def try_possible(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), also=st.lists(st.sampled_from(Role), max_size=1), name=st.sampled_from("xyz"))
+    def try_possible(self, data: st.DataObject, also: list[Role], name: str) -> None:
         to = data.draw(st.sampled_from(list(MOVES[self.stage])))
         role = data.draw(st.sampled_from(sorted(MOVES[self.stage][to].roles)))
-        self.attempt(to, Actor("x", (Grant(role, "xiaohe"),)), "because")
+        self.attempt(to, [role, *also], "because", name=name)
 
-    def attempt(self, to: Stage, actor: Actor, note: str) -> None:
+    @precondition(lambda self: len(MOVES[self.stage]) > 1)
+    @rule(seen=st.sampled_from(Stage))
+    def move_what_is_not_as_it_was_seen(self, seen: Stage) -> None:
+        if seen is not self.stage:
+            to = next(iter(MOVES[self.stage]))
+            with pytest.raises(MovedMeanwhile):
+                self.move(to, ADMIN, "because", Brought(expected_stage=seen))
+
+    def attempt(self, to: Stage, roles: list[Role], note: str, *, name: str) -> None:
+        actor = Actor(name, tuple(Grant(role, "xiaohe") for role in roles) or (Grant(Role.ADMIN, "elsewhere"),))
         wanted: type[Exception] | None = None
         row = MOVES[self.stage].get(to)
-        roles = actor.roles_at("xiaohe")
+        parties = {PARTY_OF_ROLE[role] for role in roles}
         if row is None:
             wanted = IllegalMove
-        elif not roles & (row.roles | {Role.ADMIN}):
+        elif not set(roles) & (row.roles | {Role.ADMIN}):
             wanted = NotPermitted
-        elif row.needs_note and not note:
+        elif to is Stage.VERIFIED and Role.ADMIN not in roles and self.repaired is not None:
+            who, party = self.repaired
+            if name == who or party in parties:
+                wanted = OtherPartyNeeded
+        if wanted is None and row is not None and row.needs_note and not note:
             wanted = MissingNote
         with self.database.reading() as session:
             offered = allowed_moves(get_ticket(session, self.ticket_id), actor)
         assert (to in offered) == (wanted in (None, MissingNote))
         if wanted is None:
-            move(self.database, self.ticket_id, to, actor, note)
+            self.move(to, actor, note)
+            if to is Stage.RESTORED:
+                # Only the property company and the administrator repair.
+                is_property = set(roles) & {Role.PROPERTY_MANAGER, Role.TECHNICIAN}
+                self.repaired = (name, Party.PROPERTY if is_property else Party.OPERATOR)
             self.stage = to
             self.history.append(to)
         else:
             with pytest.raises(wanted):
-                move(self.database, self.ticket_id, to, actor, note)
+                self.move(to, actor, note)
+
+    def move(self, to: Stage, actor: Actor, note: str, brought: Brought = NOTHING_MORE) -> None:
+        with self.database.writing() as session:
+            incident.move_ticket(
+                session, self.ticket_id, to, actor=actor, note=note, brought=brought, now_ms=NOW_MS + len(self.history)
+            )
 
     @invariant()
     def history_is_whole(self) -> None:
         with self.database.reading() as session:
             ticket = get_ticket(session, self.ticket_id)
             assert ticket.stage == self.stage
+            assert ticket.version == len(self.history)
             assert (ticket.closed_ms is not None) == (self.stage in FINAL_STAGES)
+            assert (ticket.hold_reason is not None) == (self.stage is Stage.ON_HOLD)
             assert [made.to_stage for made in moves_of(session, self.ticket_id)] == [s.value for s in self.history]
+
+    @invariant()
+    def nothing_is_verified_by_those_who_repaired_it_nor_closed_unverified(self) -> None:
+        repaired = None
+        with self.database.reading() as session:
+            for earlier, later in pairwise(moves_of(session, self.ticket_id)):
+                if later.to_stage == Stage.RESTORED:
+                    repaired = later
+                if later.to_stage == Stage.VERIFIED:
+                    assert repaired is not None
+                    is_other = later.party != repaired.party and later.actor != repaired.actor
+                    assert is_other or later.stands_in
+                if later.to_stage == Stage.CLOSED:
+                    assert earlier.to_stage == Stage.VERIFIED
 
     def teardown(self) -> None:
         with self.database.reading() as session:
@@ -305,4 +385,4 @@ def test_whatever_people_try_the_table_holds_and_the_history_is_whole(database: 
         pass
 
     Life.database = database
-    run_state_machine_as_test(Life, settings=settings(max_examples=12, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(Life, settings=settings(max_examples=12, stateful_step_count=25, deadline=None))

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from alerts.ticket import MOVES, Stage
+from alerts.ticket_stages import MOVES, Stage
 from registry.role import Role
 from tests.api.kit import HERE, LIFT, PUMP, World, items
 
 MANAGER = (Role.PROPERTY_MANAGER, HERE)
+COMMITTEE = (Role.COMMITTEE_MEMBER, HERE)
 WAY = ("triaged", "dispatched", "accepted", "arrived", "in_progress", "restored", "verified", "closed")
 
 
@@ -22,10 +23,10 @@ def move(world: World, ticket_id: int, headers: dict[str, str], to: str, note: s
 def test_an_alarm_becomes_a_ticket_that_is_carried_to_its_end(world: World) -> None:
     alarm_id = world.signal(LIFT, "entrapment")
     ticket_id = world.ticket_of(alarm_id)
-    headers = world.bearer(MANAGER)
+    headers, committee = world.bearer(MANAGER), world.bearer(COMMITTEE)
     for to in WAY:
         world.clock.move_s(60)
-        answer = move(world, ticket_id, headers, to)
+        answer = move(world, ticket_id, committee if to == "verified" else headers, to)
         assert answer.status_code == 200, answer.text
     ticket = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=headers).json()
     assert (ticket["stage"], ticket["allowed"]) == ("closed", [])
@@ -72,7 +73,7 @@ def test_a_move_that_must_say_why_is_refused_without_a_note(world: World) -> Non
     ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
     headers = world.bearer(MANAGER)
     offered = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=headers).json()["allowed"]
-    assert {"stage": "cancelled", "needs_note": True} in offered
+    assert {"stage": "cancelled", "needs_note": True, "needs": ["note"], "asks": []} in offered
     assert move(world, ticket_id, headers, "cancelled", "  ").status_code == 422
     assert move(world, ticket_id, headers, "cancelled", "sensor was loose").json()["stage"] == "cancelled"
 
@@ -134,3 +135,99 @@ def test_a_report_that_cannot_be_meant_is_refused(world: World, subtests: pytest
         with subtests.test(body=body):
             answer = world.client.post("/api/v1/tickets", json=body, headers=headers)
             assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
+def restored(world: World) -> int:
+    ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
+    manager = world.bearer(MANAGER)
+    for to in WAY[: WAY.index("verified")]:
+        assert move(world, ticket_id, manager, to).status_code == 200
+    return ticket_id
+
+
+def test_the_party_that_repaired_is_refused_to_verify_and_told_who_may(world: World) -> None:
+    ticket_id, manager = restored(world), world.bearer(MANAGER)
+    seen = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=manager).json()
+    assert (seen["restored_party"], seen["turn"]) == ("property", ["committee", "community"])
+    assert [each["stage"] for each in seen["allowed"]] == ["in_progress"]
+    assert seen["signing_refused"]["parties"] == ["committee", "community", "district"]
+    refused = move(world, ticket_id, manager, "verified").json()
+    assert (refused["status"], refused["parties"]) == (409, ["committee", "community", "district"])
+    assert refused["allowed"] == ["in_progress"]
+    assert move(world, ticket_id, world.bearer((Role.COMMUNITY_OFFICER, HERE)), "verified").status_code == 200
+
+
+def test_who_has_roles_in_two_parties_signs_for_neither_of_them(world: World) -> None:
+    ticket_id = restored(world)
+    both = world.bearer(COMMITTEE, MANAGER)
+    refused = move(world, ticket_id, both, "verified")
+    assert (refused.status_code, refused.json()["is_cross_appointed"]) == (409, True)
+    assert move(world, ticket_id, world.bearer(COMMITTEE, (Role.OWNER, HERE)), "verified").status_code == 200
+
+
+def test_an_administrator_who_signs_in_anothers_place_is_told_as_such(world: World) -> None:
+    ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
+    admin = world.bearer((Role.ADMIN, None))
+    for to in WAY:
+        told = move(world, ticket_id, admin, to).json()
+    assert [(made["to"], made["stands_in"]) for made in told["moves"] if made["stands_in"]] == [("verified", True)]
+
+
+def test_who_moves_what_somebody_else_has_moved_meanwhile_is_told_who_did(world: World) -> None:
+    ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
+    path = f"/api/v1/tickets/{ticket_id}/transitions"
+    mei, wang = world.bearer(MANAGER), world.bearer(MANAGER)
+    version = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=mei).json()["version"]
+    cancel = {"to": "cancelled", "note": "a drill"}
+    assert move(world, ticket_id, wang, "triaged").status_code == 200
+    for expected in ({"expected_version": version}, {"expected_stage": "reported"}):
+        refused = world.client.post(path, json={**cancel, **expected}, headers=mei)
+        assert (refused.status_code, refused.json()["current"]) == (409, "triaged")
+        assert refused.json()["moved_by"] == world.client.get("/api/v1/me", headers=wang).json()["name"]
+    answer = world.client.post(path, json={**cancel, "expected_version": version + 1}, headers=mei)
+    assert answer.status_code == 200
+
+
+def test_a_request_sent_twice_is_carried_out_once(world: World) -> None:
+    headers = {**world.bearer(MANAGER), "Idempotency-Key": "f3a1"}
+    report = {"site": HERE, "title": "Rubbish"}
+    first = world.client.post("/api/v1/tickets", json=report, headers=headers)
+    again = world.client.post("/api/v1/tickets", json=report, headers=headers)
+    assert first.json()["id"] == again.json()["id"]
+    path, headers["Idempotency-Key"] = f"{first.headers['location']}/transitions", "f3a2"
+    stages = [world.client.post(path, json={"to": "triaged"}, headers=headers).json() for _ in range(3)]
+    assert [(told["stage"], told["version"]) for told in stages] == [("triaged", 2)] * 3
+    other = world.client.post(path, json={"to": "dispatched"}, headers=headers)
+    assert (other.status_code, other.json()["type"]) == (422, "urn:liandong:problem:idempotency-key-reused")
+    # Another person's key of the same name is another key.
+    theirs = {**world.bearer(MANAGER), "Idempotency-Key": "f3a2"}
+    assert world.client.post(path, json={"to": "dispatched"}, headers=theirs).json()["stage"] == "dispatched"
+
+
+def test_a_request_sent_twice_at_once_is_carried_out_once(world: World) -> None:
+    headers = {**world.bearer(MANAGER), "Idempotency-Key": "double-click"}
+    together = threading.Barrier(4)
+
+    def click(_: int) -> Any:
+        together.wait(10)
+        return world.client.post("/api/v1/tickets", json={"site": HERE, "title": "Rubbish"}, headers=headers)
+
+    with ThreadPoolExecutor(together.parties) as pool:
+        answers = list(pool.map(click, range(together.parties)))
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+def test_why_a_ticket_rests_is_a_fact_and_a_blocked_compound_is_the_communitys_turn(world: World) -> None:
+    ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
+    headers = world.bearer(MANAGER)
+    move(world, ticket_id, headers, "triaged")
+    path = f"/api/v1/tickets/{ticket_id}/transitions"
+    hold = {"to": "on_hold", "note": "the old committee keeps it", "hold_reason": "governance_seal_withheld"}
+    told = world.client.post(path, json=hold, headers=headers).json()
+    assert (told["hold_reason"], told["is_blocked_by_governance"]) == ("governance_seal_withheld", True)
+    assert told["turn"] == ["community", "district"]
+    assert told["moves"][-1]["hold_reason"] == "governance_seal_withheld"
+    resumed = move(world, ticket_id, headers, "in_progress").json()
+    assert (resumed["hold_reason"], resumed["turn"]) == (None, ["property"])
+    assert move(world, ticket_id, headers, "on_hold", "no reason told").json()["hold_reason"] == "other"

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from alerts.alarm import list_alarms
-from alerts.ticket import list_tickets
+from alerts.ticket_list import list_tickets
 from alerts.watch import Watch
 from ingest import ledger, quarantine
 from ingest.foreign import ForeignTopics

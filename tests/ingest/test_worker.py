@@ -15,7 +15,7 @@ from alerts import incident
 from alerts.alarm import list_alarms
 from alerts.conditions import condition_table
 from alerts.limits import Limits
-from alerts.ticket import list_tickets
+from alerts.ticket_list import list_tickets
 from alerts.watch import Signal
 from ingest import ledger
 from ingest.alarm_topics import PAGE, AlarmTopics

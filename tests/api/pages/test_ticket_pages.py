@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from alerts.ticket import Stage
+from alerts.ticket_stages import Stage
 from registry.role import Role
 from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, LIFT, PUMP, World
 from tests.api.pages.conftest import Browser
@@ -179,3 +179,34 @@ def test_a_title_of_ours_is_translated_and_a_persons_words_are_not(world: World,
 def test_every_stage_can_be_asked_for(admin: Browser) -> None:
     for stage in Stage:
         assert admin.get(f"/tickets?stage={stage.value}").status == 200
+
+
+def test_the_repairing_party_is_told_who_verifies(browser_of: Callable[..., Browser], ticket_id: int) -> None:
+    manager = browser_of((Role.PROPERTY_MANAGER, HERE))
+    for stage in TO_THE_END[:6]:
+        assert manager.post(f"/tickets/{ticket_id}/moves", to=stage).status == 303
+    page = manager.get(f"/tickets/{ticket_id}")
+    assert "Your party repaired this; another one verifies it: Owners' committee, Community" in page.text
+    assert not list(page.all("button", name="to", value="verified"))
+    refused = manager.post(f"/tickets/{ticket_id}/moves", to="verified")
+    assert refused.status == 409
+    committee = browser_of((Role.COMMITTEE_MEMBER, HERE))
+    assert "Whose turn it is: Owners' committee, Community" in committee.get(f"/tickets/{ticket_id}").text
+    assert committee.post(f"/tickets/{ticket_id}/moves", to="verified").status == 303
+
+
+def test_a_form_sent_twice_moves_once(admin: Browser, ticket_id: int) -> None:
+    fields = {"to": "triaged", "version": "1", "form_key": "abc"}
+    assert [admin.post(f"/tickets/{ticket_id}/moves", **fields).status for _ in range(2)] == [303, 303]
+    page = admin.post(f"/tickets/{ticket_id}/moves", **{**fields, "form_key": "other"})
+    assert page.status == 409
+    assert "It was moved by admin-" in page.text
+
+
+def test_why_a_ticket_rests_stands_wherever_the_ticket_does(admin: Browser, ticket_id: int) -> None:
+    admin.post(f"/tickets/{ticket_id}/moves", to="triaged")
+    admin.post(f"/tickets/{ticket_id}/moves", to="on_hold", note="since May", hold_reason="governance_no_committee")
+    for path in (f"/tickets/{ticket_id}", "/tickets"):
+        text = admin.get(path).text
+        assert "Blocked by governance: there is no owners' committee" in text
+        assert "Community, Three-party office" in text

@@ -12,7 +12,7 @@ from jinja2 import nodes
 
 from alerts.alarm import AlarmState
 from alerts.severity import Severity
-from alerts.ticket import MOVES, Stage, TicketKind
+from alerts.ticket_stages import MOVES, Stage, TicketKind
 from api.pages import wording
 from api.pages.rendering import TEMPLATES, environment
 from api.translations import FOLDER, LANGUAGES, as_language, preferred_language, translator
