@@ -15,7 +15,7 @@ from api.activity_feed import ActivityFeed
 from api.edge import BodyLimit, HeadersOfEveryAnswer, LastCatch, LoopbackNamesOnly, Measured, Named
 from api.metrics import ScrapedFacts, new_duration_histogram
 from api.resources import Resources
-from api.routes import activity, alarms, data_quality, operations, register, tickets, token
+from api.routes import activity, alarms, data_quality, operations, register, ticket_case, tickets, token
 from api.routes.shapes import ProblemShape
 from api.security import SignInDesk
 
@@ -71,7 +71,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.metrics = metrics
     app.state.sign_in_desk = SignInDesk()
     problems.install(app)
-    for routes in (token, register, alarms, tickets, activity, data_quality):
+    for routes in (token, register, alarms, tickets, ticket_case, activity, data_quality):
         app.include_router(routes.router, prefix=API_PREFIX)
     app.include_router(operations.router)
     app.include_router(pages.router)

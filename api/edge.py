@@ -15,12 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alerts.upload import MAX_UPLOAD_BYTES
 from api.errors import WrongHost
 from api.problems import Problem, problem_of, respond
 from api.security import route_template
 from api.settings import LOOPBACK_HOSTS
 
 MAX_BODY_BYTES = 256 * 1024
+MAX_BODY_WITH_FILE_BYTES = MAX_UPLOAD_BYTES + 256 * 1024
+TAKES_A_FILE = re.compile(r"/(api/v1/)?tickets/\d+/(attachments|moves)")
 HSTS_S = 365 * 24 * 3600
 REQUEST_ID_HEADER = "X-Request-ID"
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -199,13 +202,20 @@ class BodyLimit:
         self._app = app
         self._most_bytes = most_bytes
 
+    def _most_bytes_of(self, scope: Scope, headers: Headers) -> int:
+        """Files are taken where they belong, and not even read from those who do not try to say who they are."""
+        is_somebody = "cookie" in headers or "authorization" in headers
+        return MAX_BODY_WITH_FILE_BYTES if is_somebody and TAKES_A_FILE.fullmatch(scope["path"]) else self._most_bytes
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        too_large = HTTPException(413, f"the request body may have {self._most_bytes} bytes", {"Connection": "close"})
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isascii() and announced.isdigit() and int(announced[:20]) > self._most_bytes:
+        headers = Headers(scope=scope)
+        most_bytes = self._most_bytes_of(scope, headers)
+        too_large = HTTPException(413, f"the request body may have {most_bytes} bytes", {"Connection": "close"})
+        announced = headers.get("content-length", "0")
+        if announced.isascii() and announced.isdigit() and int(announced[:20]) > most_bytes:
             await _tell(too_large, scope, receive, send)
             return
         received = 0
@@ -214,7 +224,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._most_bytes:
+            if received > most_bytes:
                 raise too_large
             return message
 

@@ -82,6 +82,13 @@ class UnknownMessage(ApiError):
         self.message_id = message_id
 
 
+class UnknownAttachment(ApiError):
+    def __init__(self, ticket_id: int, attachment_id: int) -> None:
+        super().__init__(f"ticket {ticket_id} has no attachment {attachment_id}")
+        self.ticket_id = ticket_id
+        self.attachment_id = attachment_id
+
+
 class TooManyStreams(ApiError):
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} live streams are open already")

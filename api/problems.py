@@ -17,6 +17,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from alerts.casework import InvalidAddition
 from alerts.errors import (
     IllegalMove,
     InvalidShelving,
@@ -29,6 +30,7 @@ from alerts.errors import (
     UnknownAlarm,
     UnknownTicket,
 )
+from alerts.upload import RefusedUpload
 from api.errors import (
     ForgedRequest,
     InvalidField,
@@ -37,6 +39,7 @@ from api.errors import (
     SignInNeeded,
     TooManyAttempts,
     TooManyStreams,
+    UnknownAttachment,
     UnknownMessage,
     UnknownMetric,
     WrongCredentials,
@@ -115,6 +118,11 @@ TABLE: Mapping[type[Exception], Row] = MappingProxyType(
             ("subject", "wanted", "parties", "allowed", "is_cross_appointed"),
         ),
         MissingProof: Row(_S.UNPROCESSABLE_ENTITY, "missing-proof", "Proof needed", ("subject", "wanted", "lacking")),
+        UnknownAttachment: Row(
+            _S.NOT_FOUND, "unknown-attachment", "No such attachment", ("ticket_id", "attachment_id")
+        ),
+        InvalidAddition: Row(_S.UNPROCESSABLE_ENTITY, "invalid-addition", "Cannot be added", ("reason",)),
+        RefusedUpload: Row(_S.UNPROCESSABLE_ENTITY, "refused-upload", "File refused", ("fault",)),
         KeyReused: Row(_S.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Key used before"),
         NeverShelved: Row(_S.CONFLICT, "never-shelved", "May never be shelved", ("alarm_id", "condition")),
         MissingNote: Row(_S.UNPROCESSABLE_ENTITY, "missing-note", "Note needed", ("subject", "wanted")),

@@ -29,6 +29,9 @@ STAFF = EVERYBODY - RESIDENTS
 ON_DUTY = frozenset({Role.ADMIN, Role.PROPERTY_MANAGER, Role.TECHNICIAN, Role.COMMUNITY_OFFICER, Role.DISTRICT_OFFICER})
 DESK = frozenset({Role.ADMIN, Role.PROPERTY_MANAGER})
 DATA_KEEPERS = frozenset({Role.ADMIN, Role.PROPERTY_MANAGER, Role.DISTRICT_OFFICER})
+HANDS = frozenset({Role.ADMIN, Role.PROPERTY_MANAGER, Role.TECHNICIAN})
+OFFICE = frozenset({Role.ADMIN, Role.PROPERTY_MANAGER, Role.COMMUNITY_OFFICER, Role.DISTRICT_OFFICER})
+MEDIATORS = OFFICE | {Role.COMMITTEE_MEMBER}
 REPORTERS = EVERYBODY - {Role.OWNER}
 
 _API: Mapping[tuple[str, str], Access] = {
@@ -50,6 +53,15 @@ _API: Mapping[tuple[str, str], Access] = {
     ("POST", "/api/v1/tickets"): REPORTERS,
     # Which of them may make which move stands in `alerts.ticket_stages.MOVES`.
     ("POST", "/api/v1/tickets/{ticket_id}/transitions"): STAFF,
+    ("POST", "/api/v1/tickets/{ticket_id}/comments"): STAFF,
+    ("POST", "/api/v1/tickets/{ticket_id}/costs"): HANDS,
+    ("POST", "/api/v1/tickets/{ticket_id}/attachments"): STAFF,
+    # They may show people: not for residents.
+    ("GET", "/api/v1/tickets/{ticket_id}/attachments/{attachment_id}"): STAFF,
+    ("POST", "/api/v1/tickets/{ticket_id}/links"): OFFICE,
+    ("POST", "/api/v1/tickets/{ticket_id}/merge"): OFFICE,
+    ("POST", "/api/v1/tickets/{ticket_id}/mediation"): MEDIATORS,
+    ("GET", "/api/v1/tickets/{ticket_id}/history"): EVERYBODY,
     ("GET", "/api/v1/activity"): EVERYBODY,
     ("GET", "/api/v1/activity/stream"): EVERYBODY,
     ("GET", "/api/v1/ledger"): STAFF,
@@ -82,6 +94,12 @@ _PAGES: Mapping[tuple[str, str], Access] = {
     ("POST", "/tickets/new"): REPORTERS,
     ("GET", "/tickets/{ticket_id}"): EVERYBODY,
     ("POST", "/tickets/{ticket_id}/moves"): STAFF,
+    ("POST", "/tickets/{ticket_id}/comments"): STAFF,
+    ("POST", "/tickets/{ticket_id}/costs"): HANDS,
+    ("POST", "/tickets/{ticket_id}/attachments"): STAFF,
+    ("POST", "/tickets/{ticket_id}/links"): OFFICE,
+    ("POST", "/tickets/{ticket_id}/merge"): OFFICE,
+    ("POST", "/tickets/{ticket_id}/mediation"): MEDIATORS,
     ("GET", "/data-quality"): DATA_KEEPERS,
     ("POST", "/data-quality/messages/{message_id}/discard"): frozenset({Role.ADMIN, Role.PROPERTY_MANAGER}),
 }

@@ -1,6 +1,7 @@
 """People, the roles they hold, and their passwords."""
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -102,6 +103,13 @@ def add_person(
 
 def find_person(session: Session, name: str) -> Person | None:
     return session.scalar(select(Person).where(Person.name == name))
+
+
+def find_people(session: Session, names: Collection[str]) -> list[Person]:
+    """Those of the names that are people with a working account."""
+    if not names:
+        return []
+    return list(session.scalars(select(Person).where(Person.name.in_(names), Person.is_active)))
 
 
 def list_people(session: Session) -> list[Person]:

@@ -90,6 +90,7 @@ class Offer:
     needs_note: bool
     asks_hold_reason: bool
     asks_demands: bool
+    asks_photo: bool
     lacks: str
     """Proofs that are demanded and not there yet, in words."""
 
@@ -200,6 +201,7 @@ def offers(session: Session, ticket: Ticket, *, reader: Reader) -> list[Offer]:
             needs_note=MOVES[current][to].needs_note,
             asks_hold_reason=Need.HOLD_REASON in MOVES[current][to].asks,
             asks_demands=to is Stage.DISPATCHED,
+            asks_photo=Need.PHOTO in MOVES[current][to].asks,
             lacks=need_list(lacking_proofs(session, ticket, to), reader=reader),
         )
         for to in allowed_moves(ticket, reader.actor)

@@ -3,22 +3,26 @@
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from alerts import incident
+from alerts import casework, incident
 from alerts.alarm import alarms_of_ticket
+from alerts.attachment_store import AttachmentStore
+from alerts.casework import InvalidAddition
 from alerts.errors import IllegalMove, MissingNote, MissingProof, OtherPartyNeeded, UnknownTicket
 from alerts.hold import HoldReason
 from alerts.ticket import MAX_NOTE_LENGTH, Brought, Ticket, get_ticket, moves_of
+from alerts.ticket_record import PHOTO_TYPES, CostKind, MediationState
 from alerts.ticket_stages import PROOFS, Need, Stage
+from alerts.upload import MAX_UPLOAD_BYTES, RefusedUpload, Upload, read_upload
 from api.idempotency import claimed
 from api.pages.alarm_cards import alarm_card
+from api.pages.case_cards import case_of
 from api.pages.rendering import reader_of, render
 from api.pages.ticket_cards import (
     actor_name,
-    history,
     need_list,
     offers,
     other_party_words,
@@ -28,7 +32,15 @@ from api.pages.ticket_cards import (
 )
 from api.pages.unit_cards import unit_card
 from api.pages.values import causes, contributions, evidence_facts
-from api.pages.wording import HOLD_REASON_TITLES, NEED_TITLES, STAGE_TITLES
+from api.pages.wording import (
+    ADDITION_FAULTS,
+    COST_KIND_TITLES,
+    HOLD_REASON_TITLES,
+    MEDIATION_TITLES,
+    NEED_TITLES,
+    STAGE_TITLES,
+    UPLOAD_FAULT_TITLES,
+)
 from api.resources import Held, Resources
 from api.security import PageActor, check_csrf, check_site, names_people
 from models.equipment import Kind
@@ -60,6 +72,7 @@ def move_ticket(
     demands: Annotated[list[str] | None, Form()] = None,
     version: Text = "",
     form_key: Text = "",
+    photo: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     reader = reader_of(request)
     _ = reader._
@@ -72,17 +85,24 @@ def move_ticket(
         expected_version=int(version[:9]) if version.isascii() and version.isdigit() else None,
     )
     try:
+        upload = kept_upload(held, photo) if photo is not None and photo.filename else None
         with held.database.writing() as session:
-            visible_ticket(request, session, actor, ticket_id)
+            ticket = visible_ticket(request, session, actor, ticket_id)
             asked = ["move", ticket_id, to, note, hold_reason, demands]
             claim = claimed(
                 session, actor=actor, key=form_key and f"{form_key}-{to}", request=asked, now_ms=held.clock()
             )
             if claim is None or claim.earlier is None:
+                if upload is not None:
+                    casework.attach(session, ticket, *upload, actor=actor, now_ms=held.clock())
                 incident.move_ticket(
                     session, ticket_id, wanted, actor=actor, note=note, brought=brought, now_ms=held.clock()
                 )
         return RedirectResponse(f"/tickets/{ticket_id}", status_code=303)
+    except RefusedUpload as error:
+        problem, status_code = _(UPLOAD_FAULT_TITLES[error.fault]), 422
+    except InvalidAddition as error:
+        problem, status_code = _(ADDITION_FAULTS[error.reason]), 422
     except MissingNote:
         problem, status_code = _("This step needs a note that says why."), 422
     except MissingProof as error:
@@ -103,6 +123,13 @@ def move_ticket(
     except KeyReused:
         problem, status_code = _("This form was sent before with other words. Look at the ticket as it is now."), 409
     return ticket_page(request, actor, held, ticket_id, problem=problem, note=note, status_code=status_code)
+
+
+def kept_upload(held: Resources, file: UploadFile | None) -> tuple[Upload, str]:
+    """The file, painted anew and on disk, with its digest. Raises RefusedUpload. Blocks."""
+    content = file.file.read(MAX_UPLOAD_BYTES + 1) if file is not None else b""
+    upload = read_upload(content, name=(file.filename if file is not None else "") or "")
+    return upload, AttachmentStore(held.settings.data_dir).keep(upload.content)
 
 
 def visible_ticket(request: Request, session: Session, actor: Actor, ticket_id: int) -> Ticket:
@@ -143,7 +170,12 @@ def ticket_page(
             demanded=need_list(ticket.demanded, reader=reader),
             hold_reasons=[(each, reader._(HOLD_REASON_TITLES[each])) for each in HoldReason],
             proofs=[(each, reader._(NEED_TITLES[each]), each in ticket.demanded) for each in sorted(PROOFS)],
-            history=history(ticket, moves, reader=reader),
+            case=case_of(session, ticket, moves, reader=reader),
+            reads_files=names,
+            cost_kinds=[(each, reader._(COST_KIND_TITLES[each])) for each in CostKind],
+            mediation_states=[(each, reader._(MEDIATION_TITLES[each])) for each in MediationState],
+            may=lambda what: reader.may("POST", "/tickets/{ticket_id}/" + what, site=ticket.site.key),
+            picture_types=",".join(sorted(PHOTO_TYPES)),
             alarms=[
                 (
                     alarm_card(alarm, limits=held.limits, reader=reader),

@@ -9,7 +9,9 @@ from types import MappingProxyType
 from alerts.alarm import AlarmState
 from alerts.hold import HoldReason
 from alerts.severity import Severity
+from alerts.ticket_record import CostKind, MediationState
 from alerts.ticket_stages import Need, Stage, TicketKind
+from alerts.upload import UploadFault
 from api.translations import msgid
 from ingest.errors import Reason
 from models.equipment import Kind, Metric, ServiceMode
@@ -134,6 +136,40 @@ NEED_TITLES: Mapping[Need, str] = MappingProxyType(
     }
 )
 
+COST_KIND_TITLES: Mapping[CostKind, str] = MappingProxyType(
+    {CostKind.PART: msgid("Part"), CostKind.LABOUR: msgid("Labour"), CostKind.OTHER: msgid("Other")}
+)
+
+MEDIATION_TITLES: Mapping[MediationState, str] = MappingProxyType(
+    {
+        MediationState.ASKED_FOR: msgid("Asked for"),
+        MediationState.UNDER_WAY: msgid("Under way"),
+        MediationState.SETTLED: msgid("Settled"),
+        MediationState.FAILED: msgid("Failed"),
+    }
+)
+
+UPLOAD_FAULT_TITLES: Mapping[UploadFault, str] = MappingProxyType(
+    {
+        UploadFault.EMPTY: msgid("Choose a file first."),
+        UploadFault.TOO_LARGE: msgid("The file is too large: 8 MB at most."),
+        UploadFault.UNKNOWN_TYPE: msgid("The file is neither a picture (JPEG, PNG, WebP) nor a PDF."),
+        UploadFault.UNREADABLE: msgid("The file is not the picture that it says it is."),
+        UploadFault.TOO_MANY_PIXELS: msgid("The picture has too many pixels."),
+    }
+)
+
+ADDITION_FAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        "empty": msgid("Nothing was written."),
+        "amount": msgid("Give the amount in yuan, with two decimals at most."),
+        "too_many": msgid("The ticket has too many files already."),
+        "itself": msgid("Name another ticket than this one."),
+        "other_site": msgid("That ticket is of another compound."),
+        "ended": msgid("That ticket has ended: nothing goes on in it."),
+    }
+)
+
 SERVICE_MODE_TITLES: Mapping[ServiceMode, str] = MappingProxyType(
     {
         ServiceMode.STOPPED: msgid("Stopped"),
@@ -219,6 +255,13 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "alarm.unshelved": msgid("Alarm taken off the shelf"),
         "ticket.opened": msgid("Ticket opened"),
         "ticket.moved": msgid("Ticket moved"),
+        "ticket.commented": msgid("Comment on a ticket"),
+        "ticket.cost_added": msgid("Cost of a ticket"),
+        "ticket.attached": msgid("File added to a ticket"),
+        "ticket.linked": msgid("Tickets linked"),
+        "ticket.merged": msgid("Duplicate ticket merged"),
+        "ticket.took_over": msgid("Ticket took over a duplicate"),
+        "ticket.mediation": msgid("Mediation of a case"),
         "unit.registered": msgid("Unit heard for the first time"),
         "unit.imported": msgid("Units imported"),
         "person.added": msgid("Account added"),

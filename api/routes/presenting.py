@@ -16,6 +16,7 @@ from alerts.ticket import Ticket
 from alerts.ticket_stages import MOVES, Stage, TicketKind
 from api.condition_index import find_condition
 from api.instants import rfc3339
+from api.routes.case_presenting import case_fields
 from api.routes.shapes import (
     ActivityShape,
     AlarmDetail,
@@ -206,6 +207,7 @@ def ticket_detail(session: Session, ticket: Ticket, *, limits: Limits, actor: Ac
         ],
         allowed=[_next_stage(ticket, to) for to in tickets.allowed_moves(ticket, actor)],
         signing_refused=_signing_refused(ticket, actor),
+        **case_fields(session, ticket, is_named=is_named),
         alarms=[
             alarm_shape(alarm, limits=limits, actor=actor) for alarm in alarms.alarms_of_ticket(session, ticket.id)
         ],

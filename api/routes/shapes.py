@@ -8,6 +8,7 @@ from alerts.alarm import AlarmState
 from alerts.hold import HoldReason
 from alerts.presence import Presence, StaleBecause
 from alerts.severity import Severity
+from alerts.ticket_record import CostKind, LinkKind, MediationState
 from alerts.ticket_stages import Need, Stage, TicketKind
 from ingest.errors import Reason
 from models.equipment import Kind
@@ -202,10 +203,58 @@ class SigningRefusal(BaseModel):
     is_cross_appointed: bool = Field(description="roles in two parties, one of which repaired: signs for neither")
 
 
+class CommentShape(BaseModel):
+    id: int
+    at: Rfc3339
+    actor: str | None
+    text: str
+    mentions: list[str]
+
+
+class CostShape(BaseModel):
+    id: int
+    at: Rfc3339
+    actor: str | None
+    kind: CostKind
+    what: str
+    quantity: str
+    amount: str = Field(description="yuan with two decimals")
+
+
+class AttachmentShape(BaseModel):
+    id: int
+    at: Rfc3339
+    actor: str | None
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    url: str
+
+
+class LinkShape(BaseModel):
+    ticket_id: int
+    kind: LinkKind
+    is_from_here: bool = Field(description="of a duplicate: whether this ticket goes on in the other")
+
+
+class MediationShape(BaseModel):
+    at: Rfc3339
+    state: MediationState
+    reference: str | None
+
+
 class TicketDetail(TicketShape):
     moves: list[MoveShape]
     allowed: list[NextStageShape] = Field(description="stages this person may move it to now")
     signing_refused: SigningRefusal | None
+    comments: list[CommentShape] = Field(description="for staff")
+    costs: list[CostShape]
+    cost_total: str = Field(description="yuan with two decimals")
+    attachments: list[AttachmentShape] = Field(description="for staff")
+    links: list[LinkShape]
+    merged_into: int | None
+    mediations: list[MediationShape]
     alarms: list[AlarmShape]
 
 

@@ -110,7 +110,7 @@ def list_tickets_seen(
 def show_ticket(request: Request, actor: ApiActor, held: Held, ticket_id: Id) -> TicketDetail:
     """A ticket with the moves made, the moves this person may make now, and its alarms."""
     with held.database.reading() as session:
-        ticket = _ticket_seen(request, session, actor, ticket_id)
+        ticket = ticket_seen(request, session, actor, ticket_id)
         return ticket_detail(session, ticket, limits=held.limits, actor=actor)
 
 
@@ -127,7 +127,7 @@ def open_ticket(
         asked = ["open", new.model_dump(mode="json")]
         claim = claimed(session, actor=actor, key=idempotency_key, request=asked, now_ms=held.clock())
         if claim is not None and claim.earlier is not None:
-            earlier = _ticket_seen(request, session, actor, int(claim.earlier))
+            earlier = ticket_seen(request, session, actor, int(claim.earlier))
             response.headers["Location"] = f"/api/v1/tickets/{earlier.id}"
             return ticket_detail(session, earlier, limits=held.limits, actor=actor)
         unit = unit_seen(request, session, actor, new.unit) if new.unit is not None else None
@@ -165,7 +165,7 @@ def move_ticket(
     What one party repaired, another verifies; who may is told in `parties`.
     """
     with held.database.writing() as session:
-        ticket = _ticket_seen(request, session, actor, ticket_id)
+        ticket = ticket_seen(request, session, actor, ticket_id)
         asked = ["move", ticket_id, transition.model_dump(mode="json")]
         claim = claimed(session, actor=actor, key=idempotency_key, request=asked, now_ms=held.clock())
         if claim is None or claim.earlier is None:
@@ -181,7 +181,8 @@ def move_ticket(
         return ticket_detail(session, ticket, limits=held.limits, actor=actor)
 
 
-def _ticket_seen(request: Request, session: Session, actor: Actor, ticket_id: int) -> Ticket:
+def ticket_seen(request: Request, session: Session, actor: Actor, ticket_id: int) -> Ticket:
+    """Raises UnknownTicket for one of a site this person may not see, RoleMissing where their role is another."""
     ticket = get_ticket(session, ticket_id)
     check_site(request, actor, ticket.site.key, unknown=UnknownTicket(ticket_id))
     return ticket

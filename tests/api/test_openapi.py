@@ -20,7 +20,13 @@ def things(world: World) -> dict[str, object]:
     """Addresses of things that exist."""
     alarm_id = world.signal(PUMP, "dry_run")
     world.signal(LIFT, "entrapment")
-    return {"unit": PUMP.path, "alarm_id": alarm_id, "ticket_id": world.ticket_of(alarm_id), "message_id": 1}
+    return {
+        "unit": PUMP.path,
+        "alarm_id": alarm_id,
+        "ticket_id": world.ticket_of(alarm_id),
+        "message_id": 1,
+        "attachment_id": 1,
+    }
 
 
 def probe(

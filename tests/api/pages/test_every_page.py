@@ -139,7 +139,7 @@ def test_every_page_speaks_chinese_throughout(world: World, admin: Browser) -> N
     alarm_id = world.signal(PUMP, "dry_run")
     admin.headers["Accept-Language"] = "zh-CN"
     allowed = {"p1", "f1", "b3-l1", "xiaohe", "pinganju", "Xiaohe", "Garden", "Ping'an", "Ju", "admin-1", "English"}
-    allowed |= {"Asia/Shanghai", "mqtt://127.0.0.1:1883", PUMP.path}
+    allowed |= {"MB", "PDF", "Asia/Shanghai", "mqtt://127.0.0.1:1883", PUMP.path}
     ticket_id = world.ticket_of(alarm_id)
     of_units = ("/units", f"/units/{PUMP.path}", "/data-quality")
     of_cases = ("/alarms", f"/alarms/{alarm_id}", "/tickets", "/tickets/new", f"/tickets/{ticket_id}")

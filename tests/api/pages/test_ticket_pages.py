@@ -1,8 +1,11 @@
+import io
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 
 from alerts.ticket_stages import Stage
+from api.security import CSRF_FIELD, CSRF_HEADER
 from registry.role import Role
 from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, LIFT, PUMP, World
 from tests.api.pages.conftest import Browser
@@ -210,3 +213,55 @@ def test_why_a_ticket_rests_stands_wherever_the_ticket_does(admin: Browser, tick
         text = admin.get(path).text
         assert "Blocked by governance: there is no owners' committee" in text
         assert "Community, Three-party office" in text
+
+
+def test_what_is_added_stands_on_the_page_and_in_one_history(admin: Browser, ticket_id: int) -> None:
+    path = f"/tickets/{ticket_id}"
+    assert admin.post(f"{path}/comments", text="I bring the part", form_key="k").status == 303
+    assert admin.post(f"{path}/comments", text="I bring the part", form_key="k").status == 303
+    assert admin.post(f"{path}/costs", what="Impeller", kind="part", quantity="1", amount="1,280.5").status == 303
+    assert admin.post(f"{path}/mediation", state="under_way", reference="No. 17").status == 303
+    page = admin.get(path)
+    for words in ("Impeller Part 1 1280.50", "In all 1280.50", "Mediation: Under way · No. 17"):
+        assert words in page.text
+    # Once as a comment, and once in the history.
+    assert page.text.count("I bring the part") == 2
+    assert page.text.index("Cost: Impeller") < page.text.index("Reported · the system")
+
+
+def test_a_photo_can_come_with_the_move(world: World, admin: Browser, ticket_id: int) -> None:
+    for stage in TO_THE_END[:5]:
+        demands = {"demands": "photo"} if stage == "dispatched" else {}
+        assert admin.post(f"/tickets/{ticket_id}/moves", to=stage, **demands).status == 303
+    refused = admin.post(f"/tickets/{ticket_id}/moves", to="restored")
+    assert (refused.status, "This step still needs a photo" in refused.text) == (422, True)
+    made = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(made, "PNG")
+    form = {CSRF_FIELD: admin.headers[CSRF_HEADER], "to": "restored"}
+    files = {"photo": ("x.png", made.getvalue(), "image/png")}
+    answer = world.client.post(f"/tickets/{ticket_id}/moves", headers=admin.headers, data=form, files=files)
+    assert answer.status_code == 303
+    page = admin.get(f"/tickets/{ticket_id}")
+    assert "Stage: Restored" in page.text
+    assert list(page.all("img", alt="x.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("what", "fields", "told"),
+    [
+        ("comments", {"text": "  "}, "Nothing was written."),
+        ("costs", {"what": "x", "amount": "many"}, "Give the amount in yuan"),
+        ("costs", {"what": "x", "amount": "-3"}, "Give the amount in yuan"),
+        ("links", {"other": "9999"}, "There is no ticket 9999."),
+        ("links", {"other": "1"}, "Name another ticket than this one."),
+        ("merge", {"into": "²"}, "There is no ticket 0."),
+        ("attachments", {}, "Choose a file first."),
+        ("mediation", {"state": "won"}, "Nothing was written."),
+    ],
+)
+def test_what_cannot_be_added_is_told_with_its_reason(
+    admin: Browser, ticket_id: int, what: str, fields: dict[str, str], told: str
+) -> None:
+    page = admin.post(f"/tickets/{ticket_id}/{what}", **fields)
+    assert page.status == 422
+    assert told in page.text
