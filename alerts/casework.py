@@ -16,6 +16,7 @@ from alerts import ticket as tickets
 from alerts.alarm import Alarm
 from alerts.errors import AlertsError
 from alerts.incident import ticket_entry
+from alerts.resident_report import ResidentReport
 from alerts.severity import Severity, gravest
 from alerts.ticket import MAX_NOTE_LENGTH, Ticket
 from alerts.ticket_record import (
@@ -152,7 +153,7 @@ def link(session: Session, ticket: Ticket, other: Ticket, *, actor: Actor, now_m
 
 
 def merge(session: Session, ticket_id: int, into_id: int, *, actor: Actor, note: str = "", now_ms: int) -> Ticket:
-    """Ends a duplicate: its alarms go on in the other ticket, whose severity is the graver of the two.
+    """Ends a duplicate: its alarms and reports go on in the other ticket, whose severity is the graver of the two.
 
     Both rows are held, in the order of their ids. Raises InvalidAddition, and what `move_ticket` raises.
     """
@@ -169,7 +170,8 @@ def merge(session: Session, ticket_id: int, into_id: int, *, actor: Actor, note:
     row = TicketLink(
         ticket_id=ticket.id, other_id=into.id, kind=LinkKind.DUPLICATE.value, at_ms=now_ms, actor=actor.name
     )
-    session.execute(update(Alarm).where(Alarm.ticket_id == ticket.id).values(ticket_id=into.id))
+    for follower in (Alarm, ResidentReport):
+        session.execute(update(follower).where(follower.ticket_id == ticket.id).values(ticket_id=into.id))
     into.severity = gravest(Severity(into.severity), Severity(ticket.severity)).value
     into.updated_ms = now_ms
     _add(session, ticket, row, "ticket.merged", {"into": into.id}, actor, now_ms)

@@ -341,6 +341,7 @@ def ticket_entry(ticket: Ticket, verb: str, actor: Actor, data: dict[str, Any]) 
         unit_id=ticket.unit_id,
         data={
             "title": ticket.title,
+            "opened_by": ticket.opened_by,
             "severity": ticket.severity,
             "stage": ticket.stage,
             "unit": unit.unit_key.path if unit is not None else None,

@@ -14,6 +14,7 @@ from api import pages, problems
 from api.activity_feed import ActivityFeed
 from api.edge import BodyLimit, HeadersOfEveryAnswer, LastCatch, LoopbackNamesOnly, Measured, Named
 from api.metrics import ScrapedFacts, new_duration_histogram
+from api.report_desk import ReportDesk
 from api.resources import Resources
 from api.routes import activity, alarms, data_quality, operations, register, ticket_case, tickets, token
 from api.routes.shapes import ProblemShape
@@ -70,6 +71,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.activity_feed = feed
     app.state.metrics = metrics
     app.state.sign_in_desk = SignInDesk()
+    app.state.report_desk = ReportDesk()
     problems.install(app)
     for routes in (token, register, alarms, tickets, ticket_case, activity, data_quality):
         app.include_router(routes.router, prefix=API_PREFIX)

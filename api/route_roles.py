@@ -100,6 +100,14 @@ _PAGES: Mapping[tuple[str, str], Access] = {
     ("POST", "/tickets/{ticket_id}/links"): OFFICE,
     ("POST", "/tickets/{ticket_id}/merge"): OFFICE,
     ("POST", "/tickets/{ticket_id}/mediation"): MEDIATORS,
+    ("GET", "/report-codes"): STAFF,
+    ("POST", "/report-codes/make"): DESK,
+    ("POST", "/report-codes/renew"): DESK,
+    # Residents report without an account; the code on the unit and the number of the report are the keys.
+    ("GET", "/report"): PUBLIC,
+    ("GET", "/report/{code}"): PUBLIC,
+    ("POST", "/report/{code}"): PUBLIC,
+    ("GET", "/report/status/{number}"): PUBLIC,
     ("GET", "/data-quality"): DATA_KEEPERS,
     ("POST", "/data-quality/messages/{message_id}/discard"): frozenset({Role.ADMIN, Role.PROPERTY_MANAGER}),
 }

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("sqlite:")
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str = ""
+    """Under which address residents reach the pages, for the codes that are printed. Unset: as the one who prints."""
     language: Language = "zh"
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"

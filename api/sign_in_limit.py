@@ -58,7 +58,7 @@ class SignInLimit:
 
 
 def _keys(address: str, name: str) -> list[tuple[tuple[str, str], int]]:
-    network, name = _network(address), name.lower()[:64]
+    network, name = network_of(address), name.lower()[:64]
     return [
         ((network, name), FAILURES_OF_PAIR),
         ((network, ""), FAILURES_OF_ADDRESS),
@@ -66,7 +66,7 @@ def _keys(address: str, name: str) -> list[tuple[tuple[str, str], int]]:
     ]
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """An IPv6 host owns a whole /64 and could come from a new address each time."""
     try:
         parsed = ipaddress.ip_address(address)

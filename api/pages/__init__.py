@@ -6,11 +6,35 @@ tables), markup in Python.
 
 from fastapi import APIRouter
 
-from api.pages import alarms, assets, board, data_quality, sign_in, ticket_case, ticket_page, tickets, units
+from api.pages import (
+    alarms,
+    assets,
+    board,
+    data_quality,
+    report,
+    report_codes,
+    sign_in,
+    ticket_case,
+    ticket_page,
+    tickets,
+    units,
+)
 from api.pages.error_pages import error_page
 
 __all__ = ["error_page", "router"]
 
 router = APIRouter(include_in_schema=False)
-for part in (board, units, alarms, tickets, ticket_page, ticket_case, data_quality, sign_in, assets):
+for part in (
+    board,
+    units,
+    alarms,
+    tickets,
+    ticket_page,
+    ticket_case,
+    report,
+    report_codes,
+    data_quality,
+    sign_in,
+    assets,
+):
     router.include_router(part.router)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from alerts.resident_report import codes_of, reports_of
 from alerts.ticket import Ticket, TicketMove
 from alerts.ticket_record import (
     CostKind,
@@ -63,6 +64,13 @@ class LinkCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportCard:
+    at: Moment
+    number: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """Of a resident's page `comments` and `files` are empty."""
 
@@ -72,6 +80,11 @@ class Case:
     files: Sequence[FileCard]
     links: Sequence[LinkCard]
     mediation: str
+    reports: Sequence[ReportCard]
+    """What residents wrote, for staff."""
+    report_count: int
+    turned_away: str
+    """Told to staff when there were so many that some were not kept."""
     history: Sequence[MadeMove]
 
 
@@ -81,6 +94,7 @@ def case_of(session: Session, ticket: Ticket, moves: Sequence[TicketMove], *, re
     files = attachments_of(session, ticket.id) if names else []
     costs, links = costs_of(session, ticket.id), links_of(session, ticket.id)
     mediations = mediations_of(session, ticket.id)
+    reports = reports_of(session, ticket.id)
     added: list[_Row] = [*comments, *costs, *files, *links, *mediations]
     told = [
         *zip((move.at_ms for move in moves), reversed(history(ticket, moves, reader=reader)), strict=True),
@@ -104,7 +118,25 @@ def case_of(session: Session, ticket: Ticket, moves: Sequence[TicketMove], *, re
         ],
         links=[_link_card(row, ticket, reader=reader) for row in links],
         mediation=_mediation_words(mediations[-1], names=names, reader=reader) if mediations else "",
+        reports=[
+            ReportCard(reader.moment(row.at_ms, ticket.site.timezone), row.number, row.text)
+            for row in (reports if names else ())
+        ],
+        report_count=len(reports),
+        turned_away=_turned_away(session, ticket, reader=reader) if names and reports else "",
         history=[line for _, line in sorted(told, key=lambda each: each[0])][::-1],
+    )
+
+
+def _turned_away(session: Session, ticket: Ticket, *, reader: Reader) -> str:
+    code = codes_of(session, [ticket.unit_id]).get(ticket.unit_id) if ticket.unit_id is not None else None
+    if code is None or not code.turned_away or code.turned_away_ms is None:
+        return ""
+    return reader._.plural(
+        "%(n)s more report of this unit was not kept, the last time since %(time)s: there were too many in an hour.",
+        "%(n)s more reports of this unit were not kept, the last time since %(time)s: there were too many in an hour.",
+        code.turned_away,
+        time=reader.moment(code.turned_away_ms, ticket.site.timezone).text,
     )
 
 

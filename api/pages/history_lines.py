@@ -8,7 +8,7 @@ from alerts.ticket_stages import Stage
 from api.condition_index import find_condition
 from api.pages.moments import Moment, local_time
 from api.pages.rendering import Reader
-from api.pages.ticket_cards import actor_name
+from api.pages.ticket_cards import NOBODY, actor_name
 from api.pages.wording import ACTIVITY_TITLES, STAGE_TITLES
 from api.security import names_people
 from api.translations import msgid
@@ -75,7 +75,7 @@ def _detail(row: Activity, *, kind: Kind | None, timezone: str, limits: Limits, 
     if row.verb.startswith("ticket."):
         # A ticket that the system opened bears the title of its alarm: a message of ours; else a person's words.
         title = str(row.data.get("title", ""))
-        return reader._(title) if row.actor == "system" else title
+        return reader._(title) if row.data.get("opened_by", row.actor) in NOBODY else title
     if row.verb.startswith("model."):
         return _model_words(row, timezone=timezone, reader=reader)
     code = row.data.get("condition")

@@ -1,12 +1,14 @@
 """What a page tells about one ticket, in the reader's words."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
 from alerts.hold import HoldReason
+from alerts.resident_report import RESIDENT
 from alerts.severity import Severity
 from alerts.ticket import Ticket, TicketMove, allowed_moves, lacking_proofs, refused_signature
 from alerts.ticket_stages import FINAL_STAGES, MOVES, Need, Stage, TicketKind
@@ -38,6 +40,10 @@ MAIN_LINE = (
     Stage.CLOSED,
 )
 """The way of a ticket when nothing comes between."""
+
+
+NOBODY: Mapping[str, str] = MappingProxyType({SYSTEM.name: msgid("the system"), RESIDENT.name: msgid("a resident")})
+"""Who acts without an account; what they open bears a title of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ class MadeMove:
 
 def ticket_title(ticket: Ticket, *, reader: Reader) -> str:
     """Ours in the reader's language; what a person wrote stays as written."""
-    return reader._(ticket.title) if ticket.opened_by == SYSTEM.name else ticket.title
+    return reader._(ticket.title) if ticket.opened_by in NOBODY else ticket.title
 
 
 def ticket_card(ticket: Ticket, *, reader: Reader) -> TicketCard:
@@ -231,4 +237,4 @@ def history(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> l
 
 
 def actor_name(name: str, *, reader: Reader) -> str:
-    return reader._(msgid("the system")) if name == SYSTEM.name else name
+    return reader._(NOBODY[name]) if name in NOBODY else name

@@ -9,6 +9,7 @@ from babel.messages.extract import extract_from_dir
 from alerts.conditions import condition_table
 from alerts.incident import JOINT_TITLE
 from alerts.limits import Limits
+from alerts.resident_report import TITLE_OF_MATTER
 from models.equipment import EVENT_TITLES, METRICS
 from models.explain import CAUSES
 from registry.role import ROLE_TITLES
@@ -36,6 +37,7 @@ def table_messages() -> Iterator[tuple[str, str]]:
         yield from ((f"EVENT_TITLES[{kind}]", title) for title in titles.values())
     yield from (("ROLE_TITLES", title) for title in ROLE_TITLES.values())
     yield "the ticket of many units", JOINT_TITLE
+    yield from (("TITLE_OF_MATTER", title) for title in TITLE_OF_MATTER.values())
     for kind, causes in CAUSES.items():
         for cause in causes:
             yield f"CAUSES[{kind}]", cause.title

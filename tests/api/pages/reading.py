@@ -16,6 +16,7 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.status = response.status_code
         self.html = response.text
+        self.location = response.headers.get("location", "")
         self.elements: list[tuple[str, dict[str, str]]] = []
         self._words: list[str] = []
         self._silent_in: list[str] = []

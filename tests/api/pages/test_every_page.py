@@ -35,6 +35,7 @@ def pages(world: World, admin: Browser) -> dict[str, Page]:
     admin.post(f"/tickets/{ticket_id}/moves", to="triaged", note=HOSTILE)
     admin.post(f"/alarms/{alarm_id}/shelve", hours="4", reason=HOSTILE)
     admin.post("/tickets/new", where=HERE, title=HOSTILE, kind="fault", severity="minor", description=HOSTILE)
+    admin.post("/report-codes/make", site=HERE)
     addresses = {
         "/": "/",
         "/units": "/units?search=%22%3E%3Cscript%3E",
@@ -45,6 +46,7 @@ def pages(world: World, admin: Browser) -> dict[str, Page]:
         "/tickets/new": f"/tickets/new?unit={LIFT.path}",
         "/tickets/{ticket_id}": f"/tickets/{ticket_id + 2}",
         "/data-quality": "/data-quality",
+        "/report-codes": f"/report-codes?unit={PUMP.path}",
     }
     found = {template: admin.get(address) for template, address in addresses.items()}
     found["/tickets/{ticket_id} of an alarm"] = admin.get(f"/tickets/{ticket_id}")
