@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 from alerts.alarm import count_open_by_severity
 from alerts.presence import count_unknown
 from alerts.severity import Severity
-from alerts.ticket_list import count_by_stage, list_tickets
+from alerts.ticket_list import count_blocked, count_by_stage, stages_of
 from alerts.ticket_stages import FINAL_STAGES, Stage
 from api.pages.alarm_cards import AlarmCard, open_cards_by_severity
 from api.pages.moments import Moment, duration_text
@@ -30,7 +30,6 @@ from registry.site import list_sites
 from registry.unit import count_units
 
 CARDS_PER_SEVERITY = 60
-OPEN_TICKETS_LOOKED_UP = 1000
 QUIET_AFTER_MS = 2 * 60_000
 """Equipment that is watched sends more often than that; longer silence is told."""
 
@@ -102,9 +101,7 @@ def _board(actor: Actor, held: Resources, reader: Reader, site: str) -> Mapping[
             session, site=chosen or None, limit=CARDS_PER_SEVERITY, limits=held.limits, reader=reader
         )
         stages = count_by_stage(session, visible=visible)
-        open_tickets = list_tickets(
-            session, is_open=True, site=chosen or None, visible=actor.sites, limit=OPEN_TICKETS_LOOKED_UP
-        )
+        shown = {card.ticket_id for group in cards.values() for card in group if card.ticket_id is not None}
         units = count_units(session, visible=visible)
         deaf_ms = deaf_since_ms(session, now_ms=reader.now_ms)
         unknown = count_unknown(session, deaf_since_ms=deaf_ms, now_ms=reader.now_ms, visible=visible)
@@ -120,7 +117,12 @@ def _board(actor: Actor, held: Resources, reader: Reader, site: str) -> Mapping[
                 for stage in Stage
                 if stage not in FINAL_STAGES and stages.get(stage)
             ],
-            "stage_of_ticket": {ticket.id: reader._(STAGE_TITLES[Stage(ticket.stage)]) for ticket in open_tickets},
+            "blocked": count_blocked(session, visible=visible),
+            "stage_of_ticket": {
+                ticket_id: reader._(STAGE_TITLES[stage])
+                for ticket_id, stage in stages_of(session, shown).items()
+                if stage not in FINAL_STAGES
+            },
             "units": [
                 (kind, reader._(KIND_TITLES[kind]), count, unknown.get(kind, 0))
                 for kind, count in sorted(units.items())

@@ -1,30 +1,41 @@
 """The tickets: the list by stage, and a new one by hand."""
 
 import secrets
-from typing import Annotated
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from alerts import incident
+from alerts.conditions import condition_table
+from alerts.incident import JOINT_TITLE
+from alerts.limits import Limits
+from alerts.resident_report import TITLE_OF_MATTER
 from alerts.severity import Severity
+from alerts.signing import SIGNING_PARTIES, parties_of
 from alerts.ticket import MAX_NOTE_LENGTH
-from alerts.ticket_list import list_tickets
+from alerts.ticket_list import TicketFilter, Word, find_tickets
 from alerts.ticket_stages import FINAL_STAGES, Stage, TicketKind
 from api.idempotency import claimed
 from api.pages.board import SiteChoice
 from api.pages.rendering import reader_of, render
 from api.pages.ticket_cards import ticket_card
-from api.pages.wording import SEVERITY_TITLES, STAGE_TITLES, TICKET_KIND_TITLES
+from api.pages.wording import PARTY_TITLES, SEVERITY_TITLES, STAGE_TITLES, TICKET_KIND_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor, check_csrf, check_site
+from api.translations import Translator
 from registry.errors import UnknownSite, UnknownUnit
-from registry.role import Actor
+from registry.role import Actor, Party
 from registry.site import Site, get_site, list_sites
 from registry.unit import Unit, get_unit, list_units
 
 TICKETS_ON_PAGE = 100
+LARGEST_ID = 2**62
+MOST_WORDS = 8
+MY_TURN = "mine"
 UNITS_OFFERED = 500
 SITES_WITH_UNITS = 6
 MAX_TITLE_LENGTH = 200
@@ -32,6 +43,7 @@ NEW_TICKET = "/tickets/new"
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
+Choice = TypeVar("Choice", bound=StrEnum)
 FORM = [Depends(check_csrf)]
 
 
@@ -43,25 +55,45 @@ def show_tickets(
     state: str = "open",
     stage: str = "",
     site: str = "",
+    kind: str = "",
+    severity: str = "",
+    turn: str = "",
+    blocked: str = "",
+    q: str = "",
     before: int | None = None,
 ) -> HTMLResponse:
     reader = reader_of(request)
-    wanted = next((each for each in Stage if each.value == stage), None)
+    _ = reader._
+    wanted = _named(Stage, stage)
     shows_all = state == "all"
+    chosen_kind, chosen_severity, party = _named(TicketKind, kind), _named(Severity, severity), _named(Party, turn)
+    mine = parties_of(actor.roles)
+    parties = mine if turn == MY_TURN else None if party is None else {party}
+    looked_for = TicketFilter(
+        is_open=None if shows_all or wanted is not None else True,
+        stage=wanted,
+        site=site.replace("\0", "") or None,
+        kind=chosen_kind,
+        severity=chosen_severity,
+        turn=parties,
+        is_blocked=bool(blocked),
+        words=[Word(word, titles_with(word, _=_)) for word in q.replace("\0", "")[:200].split()[:MOST_WORDS]],
+    )
+    # What stands in the address of the next page: the choice that was made, and nothing else.
+    choice = {"state": "all" if shows_all else "open", "stage": wanted or "", "site": site, "turn": turn}
+    choice |= {"kind": kind, "severity": severity, "blocked": "1" if blocked else "", "q": q}
     with held.database.reading() as session:
         sites = list_sites(session, visible=actor.sites)
-        found = list_tickets(
+        found = find_tickets(
             session,
-            is_open=None if shows_all or wanted is not None else True,
-            stage=wanted,
-            site=site or None,
+            looked_for,
             visible=actor.sites,
-            before_id=min(before, 2**62) if before is not None else None,
+            before_id=min(before, LARGEST_ID) if before is not None else None,
             limit=TICKETS_ON_PAGE + 1,
         )
         cards = [ticket_card(ticket, reader=reader) for ticket in found[:TICKETS_ON_PAGE]]
         columns = [
-            (each, reader._(STAGE_TITLES[each]), sorted(members, key=lambda card: card.severity.rank))
+            (each, _(STAGE_TITLES[each]), sorted(members, key=lambda card: card.severity.rank))
             for each in Stage
             if (members := [card for card in cards if card.stage is each])
         ]
@@ -71,14 +103,36 @@ def show_tickets(
             reader,
             columns=columns,
             next_before=found[TICKETS_ON_PAGE - 1].id if len(found) > TICKETS_ON_PAGE else None,
+            choice={name: value for name, value in choice.items() if value},
             shows_all=shows_all,
-            stages=[(each, reader._(STAGE_TITLES[each]), each is wanted) for each in Stage],
-            stage=wanted or "",
+            stages=[(each, _(STAGE_TITLES[each]), each is wanted) for each in Stage],
+            kinds=[(each, _(TICKET_KIND_TITLES[each]), each is chosen_kind) for each in TicketKind],
+            severities=[(each, _(SEVERITY_TITLES[each]), each is chosen_severity) for each in Severity],
+            parties=[(each, _(PARTY_TITLES[each]), each is party) for each in SIGNING_PARTIES],
+            offers_my_turn=bool(mine),
+            is_my_turn=turn == MY_TURN,
+            is_blocked=bool(blocked),
+            search=q,
+            site=site,
             is_final=wanted in FINAL_STAGES,
             sites=[SiteChoice(each.key, each.name, each.key == site) for each in sites],
-            site=site,
             shows_site=len(sites) > 1,
         )
+
+
+def _named(kind: type[Choice], name: str) -> Choice | None:
+    return next((each for each in kind if each.value == name), None)
+
+
+def titles_with(word: str, *, _: Translator) -> list[str]:
+    """Titles of ours that hold a word in the reader's language; they are kept in English."""
+    return [title for title in our_titles() if word.lower() in _(title).lower()]
+
+
+@cache
+def our_titles() -> frozenset[str]:
+    conditions = (condition.title for table in condition_table(Limits()).values() for condition in table)
+    return frozenset({*conditions, *TITLE_OF_MATTER.values(), JOINT_TITLE})
 
 
 @router.get(NEW_TICKET)

@@ -11,7 +11,7 @@ from alerts.errors import UnknownTicket
 from alerts.hold import HoldReason
 from alerts.severity import Severity
 from alerts.ticket import MAX_NOTE_LENGTH, Brought, Ticket, get_ticket
-from alerts.ticket_list import list_tickets
+from alerts.ticket_list import TicketFilter, Word, find_tickets
 from alerts.ticket_stages import Need, Stage, TicketKind
 from api.idempotency import IdempotencyKey, claimed
 from api.resources import Held
@@ -21,10 +21,11 @@ from api.routes.register import find_unit_seen, unit_seen
 from api.routes.shapes import Page, TicketDetail, TicketShape
 from api.security import ApiActor, check_site
 from registry.errors import UnknownSite
-from registry.role import Actor
+from registry.role import Actor, Party
 from registry.site import get_site
 
 MAX_TITLE_LENGTH = 200
+MOST_WORDS = 8
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
 
@@ -79,6 +80,11 @@ def list_tickets_seen(
     ] = None,
     site: Filter = None,
     unit: Filter = None,
+    kind: Annotated[TicketKind | None, AbsentIfEmpty, Query()] = None,
+    severity: Annotated[Severity | None, AbsentIfEmpty, Query()] = None,
+    turn: Annotated[Party | None, AbsentIfEmpty, Query(description="whose turn it is")] = None,
+    blocked: Annotated[bool, Query(description="only what is on hold because of governance")] = False,
+    q: Annotated[Filter, Query(description="words in the title, the description, the unit's name, or a number")] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_ITEMS,
 ) -> Page[TicketShape]:
@@ -90,12 +96,20 @@ def list_tickets_seen(
             if found is None:
                 return Page(items=[], next=None)
             unit_id = found.id
-        tickets = list_tickets(
-            session,
+        wanted = TicketFilter(
             is_open=True if stage == "open" else None,
             stage=stage if isinstance(stage, Stage) else None,
             site=site,
             unit_id=unit_id,
+            kind=kind,
+            severity=severity,
+            turn=None if turn is None else (turn,),
+            is_blocked=blocked,
+            words=[Word(word) for word in (q or "").split()[:MOST_WORDS]],
+        )
+        tickets = find_tickets(
+            session,
+            wanted,
             visible=actor.sites,
             before_id=int(cursor) if cursor else None,
             limit=limit + 1,

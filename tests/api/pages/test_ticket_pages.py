@@ -265,3 +265,50 @@ def test_what_cannot_be_added_is_told_with_its_reason(
     page = admin.post(f"/tickets/{ticket_id}/{what}", **fields)
     assert page.status == 422
     assert told in page.text
+
+
+def test_tickets_are_found_by_what_people_call_them(world: World, admin: Browser, ticket_id: int) -> None:
+    door = world.ticket_of(world.signal(LIFT, "fault.02"))
+    admin.post("/tickets/new", where=HERE, title="E-bikes in the stairwell", kind="hazard", severity="major")
+
+    def found(query: str, language: str = "en") -> set[int]:
+        admin.headers["Accept-Language"] = language
+        targets = admin.get(f"/tickets?{query}").targets()
+        return {int(each.removeprefix("/tickets/")) for each in targets if each.removeprefix("/tickets/").isdigit()}
+
+    assert found("q=e-BIKES+stairwell") == {door + 1}
+    assert found("q=e-bikes+pump") == set()
+    assert found("q=b3-l1") == {door}
+    assert found(f"q=%23{door}") >= {door}
+    assert found("q=水泵空转", "zh-CN") == {ticket_id}
+    assert found("q=100%25") == found("q=%00zz") == set()
+    assert found("kind=hazard") == {door + 1}
+    assert found("severity=nonsense&kind=nonsense") == {ticket_id, door, door + 1}
+    assert found("kind=hazard&severity=minor") == set()
+
+
+def test_each_party_finds_what_waits_for_it(browser_of: Callable[..., Browser], admin: Browser, ticket_id: int) -> None:
+    people = {
+        role: browser_of((role, HERE))
+        for role in (Role.PROPERTY_MANAGER, Role.COMMITTEE_MEMBER, Role.COMMUNITY_OFFICER, Role.DISTRICT_OFFICER)
+    }
+
+    def waits_for() -> set[Role]:
+        path = f"/tickets/{ticket_id}"
+        return {role for role, person in people.items() if path in person.get("/tickets?turn=mine").targets()}
+
+    manager, committee, community, district = people
+    assert waits_for() == {manager, community}
+    people[manager].post(f"/tickets/{ticket_id}/moves", to="triaged")
+    assert waits_for() == {manager}
+    hold = {"to": "on_hold", "note": "since May", "hold_reason": "governance_accounts"}
+    people[manager].post(f"/tickets/{ticket_id}/moves", **hold)
+    assert waits_for() == {community, district}
+    assert f"/tickets/{ticket_id}" in people[community].get("/tickets?blocked=1").targets()
+    assert "of them blocked by governance 1" in people[community].get("/").text
+    people[manager].post(f"/tickets/{ticket_id}/moves", to="in_progress")
+    people[manager].post(f"/tickets/{ticket_id}/moves", to="restored")
+    assert waits_for() == {committee, community}
+    assert f"/tickets/{ticket_id}" not in people[community].get("/tickets?blocked=1").targets()
+    people[committee].post(f"/tickets/{ticket_id}/moves", to="verified")
+    assert waits_for() == {committee}
