@@ -8,9 +8,11 @@ from contextlib import ExitStack
 import structlog
 
 from api.clock import now_ms
+from api.commands.demo_tickets import add_demo_tickets
 from api.processes import StartRefused, run_up
 from api.resources import DemoAccount
 from api.settings import Settings
+from api.translations import translator
 from ingest.stores.contract import TelemetryStore
 from models.equipment import Kind
 from models.reading import UnitKey
@@ -56,6 +58,10 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
                 password = hash_password(DEMO_PASSWORD)
                 for account in missing:
                     add_person(session, name=account.name, password=password, role=account.role, now_ms=now)
+            first = find_site(session, rows[0]["site"]) if rows else None
+            if first is not None:
+                people = [account.name for account in DEMO_ACCOUNTS]
+                add_demo_tickets(session, first, people=people, _=translator(settings.language), now_ms=now)
 
     def simulate(stack: ExitStack, broker_url: str, store: TelemetryStore) -> None:
         units = [UnitKey(row["site"], Kind(row["kind"]), row["unit"]) for row in register_rows(story)]
