@@ -18,11 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.errors import AlertsError
 from api.backup_manifest import BackupRefused
+from api.bench_commands import bench_app
 from api.commands import (
     administration,
     bench,
-    bench_detectors,
-    bench_service,
     demo,
     doctor,
     gateways,
@@ -60,7 +59,6 @@ app = typer.Typer(
 users_app = typer.Typer(help="People and their roles.", no_args_is_help=True)
 units_app = typer.Typer(help="The watched units.", no_args_is_help=True)
 quarantine_app = typer.Typer(help="Messages that could not be taken.", no_args_is_help=True)
-bench_app = typer.Typer(help="Measurements, as JSON.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
 app.add_typer(units_app, name="units")
 app.add_typer(quarantine_app, name="quarantine")
@@ -365,52 +363,6 @@ def quarantine_discard_command(
 ) -> None:
     """Puts messages aside for good; they no longer count as waiting."""
     typer.echo(f"discarded: {quarantine.discard(told_settings(data_dir=data_dir), messages, because=because)}")
-
-
-@bench_app.command("ingest")
-def bench_ingest_command(
-    messages: Annotated[int, typer.Option(min=1000)] = 60_000,
-    qos: Annotated[int, typer.Option(min=0, max=1)] = 1,
-    store: Annotated[bench.StoreChoice, typer.Option()] = bench.StoreChoice.DUCKDB,
-    units: Annotated[int, typer.Option(min=1)] = 1000,
-    readings: Annotated[int, typer.Option(min=1, max=1000, help="In one message; more than one as a gateway.")] = 1,
-    broker: Annotated[str | None, typer.Option(help="mqtt://… instead of the embedded one.")] = None,
-) -> None:
-    """Measures the whole line, and in the same run a bare subscriber that only counts and acknowledges."""
-    told = bench.ingest_as_json(
-        messages=messages, qos=qos, store=store, units=units, readings_per_message=readings, broker=broker
-    )
-    typer.echo(told)
-
-
-@bench_app.command("tickets")
-def bench_tickets_command(
-    events: Annotated[int, typer.Option(min=10)] = 100,
-    rate: Annotated[float, typer.Option(min=1, help="Readings a second beside the events.")] = 2000.0,
-    units: Annotated[int, typer.Option(min=1)] = 1000,
-) -> None:
-    """Measures the time from an event published to its ticket in the API, under load."""
-    typer.echo(bench_service.tickets_as_json(events=events, rate_per_s=rate, units=units))
-
-
-@bench_app.command("detectors")
-def bench_detectors_command(
-    units: Annotated[int, typer.Option(min=1)] = 10_000,
-    channels: Annotated[int, typer.Option(min=1, max=48)] = 8,
-    rows: Annotated[int, typer.Option(min=1, help="Rows that each unit is judged on.")] = 10,
-) -> None:
-    """CPU time a value and memory a unit of the detectors, and how they grow."""
-    typer.echo(bench_detectors.detectors_as_json(units=units, channels=channels, rows=rows))
-
-
-@bench_app.command("memory")
-def bench_memory_command(
-    seconds: Annotated[float, typer.Option(min=20)] = 600.0,
-    rate: Annotated[float, typer.Option(min=1)] = 500.0,
-    units: Annotated[int, typer.Option(min=1)] = 1000,
-) -> None:
-    """Measures the memory of `liandong up` over time, under load."""
-    typer.echo(bench_service.memory_as_json(seconds=seconds, rate_per_s=rate, units=units))
 
 
 if __name__ == "__main__":

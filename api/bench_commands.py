@@ -1,0 +1,55 @@
+"""Commands that measure."""
+
+from typing import Annotated
+
+import typer
+
+from api.commands import bench, bench_detectors, bench_service
+
+bench_app = typer.Typer(help="Measurements, as JSON.", no_args_is_help=True)
+
+
+@bench_app.command("ingest")
+def bench_ingest_command(
+    messages: Annotated[int, typer.Option(min=1000)] = 60_000,
+    qos: Annotated[int, typer.Option(min=0, max=1)] = 1,
+    store: Annotated[bench.StoreChoice, typer.Option()] = bench.StoreChoice.DUCKDB,
+    units: Annotated[int, typer.Option(min=1)] = 1000,
+    readings: Annotated[int, typer.Option(min=1, max=1000, help="In one message; more than one as a gateway.")] = 1,
+    broker: Annotated[str | None, typer.Option(help="mqtt://… instead of the embedded one.")] = None,
+) -> None:
+    """Measures the whole line, and in the same run a bare subscriber that only counts and acknowledges."""
+    told = bench.ingest_as_json(
+        messages=messages, qos=qos, store=store, units=units, readings_per_message=readings, broker=broker
+    )
+    typer.echo(told)
+
+
+@bench_app.command("tickets")
+def bench_tickets_command(
+    events: Annotated[int, typer.Option(min=10)] = 100,
+    rate: Annotated[float, typer.Option(min=1, help="Readings a second beside the events.")] = 2000.0,
+    units: Annotated[int, typer.Option(min=1)] = 1000,
+) -> None:
+    """Measures the time from an event published to its ticket in the API, under load."""
+    typer.echo(bench_service.tickets_as_json(events=events, rate_per_s=rate, units=units))
+
+
+@bench_app.command("detectors")
+def bench_detectors_command(
+    units: Annotated[int, typer.Option(min=1)] = 10_000,
+    channels: Annotated[int, typer.Option(min=1, max=48)] = 8,
+    rows: Annotated[int, typer.Option(min=1, help="Rows that each unit is judged on.")] = 10,
+) -> None:
+    """CPU time a value and memory a unit of the detectors, and how they grow."""
+    typer.echo(bench_detectors.detectors_as_json(units=units, channels=channels, rows=rows))
+
+
+@bench_app.command("memory")
+def bench_memory_command(
+    seconds: Annotated[float, typer.Option(min=20)] = 600.0,
+    rate: Annotated[float, typer.Option(min=1)] = 500.0,
+    units: Annotated[int, typer.Option(min=1)] = 1000,
+) -> None:
+    """Measures the memory of `liandong up` over time, under load."""
+    typer.echo(bench_service.memory_as_json(seconds=seconds, rate_per_s=rate, units=units))
