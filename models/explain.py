@@ -52,6 +52,7 @@ CAUSES: Mapping[Kind, tuple[Cause, ...]] = MappingProxyType(
                 door_close_s=1,
                 door_reopens=1,
                 door_motor_current_a=1,
+                door_work_as=1,
             ),
             _cause(
                 "Brake worn or dragging",
@@ -75,9 +76,15 @@ CAUSES: Mapping[Kind, tuple[Cause, ...]] = MappingProxyType(
                 levelling_error_mm=-1,
             ),
             _cause(
+                "Encoder loose, or its signal disturbed: the car stops now here, now there",
+                "Look at encoder coupling, cable and earthing; count the stops beside the floor.",
+                levelling_scatter_mm=1,
+            ),
+            _cause(
                 "Motor overloaded or badly cooled",
                 "Look at the fan, the balance of car and counterweight, and the brake.",
                 motor_temp_c=1,
+                motor_rise_c=1,
                 motor_current_a=1,
             ),
             _cause(
@@ -95,6 +102,28 @@ CAUSES: Mapping[Kind, tuple[Cause, ...]] = MappingProxyType(
                 pump1_current_a=-1,
                 pump2_current_a=-1,
                 level_m=1,
+                pump1_rate_m_h=-1,
+                pump2_rate_m_h=-1,
+                pump1_flow_m3_h=-1,
+                pump2_flow_m3_h=-1,
+                pump1_load_a=-1,
+                pump2_load_a=-1,
+            ),
+            _cause(
+                "Check valve leaks: water runs back after a stop",
+                "Listen at the valve after a stop, watch whether the level rises at once; clean or replace the flap.",
+                level_per_flow_1_m2=1,
+                rebound_m=1,
+            ),
+            _cause(
+                "The pumps no longer take turns",
+                "Look at the alternating relay and the selector; run the other pump by hand.",
+                duty_share=1,
+            ),
+            _cause(
+                "The pumps no longer take turns",
+                "Look at the alternating relay and the selector; run the other pump by hand.",
+                duty_share=-1,
             ),
             _cause(
                 "Impeller jammed or bearing worn",
@@ -102,6 +131,10 @@ CAUSES: Mapping[Kind, tuple[Cause, ...]] = MappingProxyType(
                 pump1_current_a=1,
                 pump2_current_a=1,
                 flow_m3_h=-1,
+                pump1_load_a=1,
+                pump2_load_a=1,
+                pump1_flow_m3_h=-1,
+                pump2_flow_m3_h=-1,
             ),
             _cause(
                 "More water comes in than usual",
@@ -124,11 +157,15 @@ CAUSES: Mapping[Kind, tuple[Cause, ...]] = MappingProxyType(
                 "Water is lost from the hydrant pipes",
                 "Look for an open or leaking hydrant and at the jockey pump's starts; close section by section.",
                 hydrant_pressure_mpa=-1,
+                hydrant_decay_mpa_h=1,
+                jockey_starts_per_h=1,
             ),
             _cause(
                 "Water is lost from the sprinkler pipes",
                 "Look at alarm valve, drain and test valves, and at the pressure switch.",
                 sprinkler_pressure_mpa=-1,
+                sprinkler_decay_mpa_h=1,
+                jockey_starts_per_h=1,
             ),
             _cause(
                 "Pressure held too high",

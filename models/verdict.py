@@ -73,6 +73,14 @@ class Verdicts:
         self._rows_in_alarm[slots] = np.where(now, self._rows_in_alarm[slots] + 1, 0)
         return np.asarray(changed)
 
+    def stand(self, slots: Ints, since_ms: Ints) -> None:
+        """Takes up verdicts that stood before, elsewhere."""
+        self._reserve(slots)
+        self._is_anomalous[slots] = True
+        self._evidence[slots] = 0.0
+        self._since_ms[slots] = since_ms
+        self._rows_in_alarm[slots] = 1
+
     def clear(self, slots: Ints) -> None:
         """Takes the verdicts back: the slots start anew."""
         self._reserve(slots)

@@ -9,6 +9,7 @@ from api.pages.wording import BOOLEAN_WORDS, DERIVED_METRICS, SERVICE_MODE_TITLE
 from api.translations import Translator, msgid
 from models.equipment import EVENT_TITLES, METRICS, Kind, Metric, ServiceMode
 from models.explain import Difference, likely_causes
+from models.hours_by_kind import FEATURES, SEEN_IN
 
 MAX_POINTS_SHOWN = 20
 
@@ -23,7 +24,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """How much one metric contributed to a verdict; `share` from 0 to 1.
+    """How much one channel contributed to a verdict; `share` from 0 to 1. `metric` is the reading it is seen in.
 
     `now` and `usual` are its value then and the range it kept before, in words; empty where that was not told.
     """
@@ -49,11 +50,13 @@ class CauseWords:
 
 def find_metric(kind: Kind, name: str) -> Metric:
     """The metric of that name; one that nobody knows is titled by its name."""
+    if name in FEATURES[kind]:
+        return FEATURES[kind][name].metric
     return METRICS[kind].get(name) or DERIVED_METRICS.get(name) or Metric(name, name, is_signed=True)
 
 
 def is_known_metric(kind: Kind, name: str) -> bool:
-    return name in METRICS[kind] or name in DERIVED_METRICS
+    return name in METRICS[kind] or name in DERIVED_METRICS or name in FEATURES[kind]
 
 
 def metric_title(kind: Kind, name: str, *, _: Translator) -> str:
@@ -90,7 +93,7 @@ def contributions(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) -> 
         now = usual = ""
         if (each := differences.get(name)) is not None:
             now, usual = _level_text(kind, name, each.now), _range_text(kind, name, each.low, each.high)
-        found.append(Contribution(name, metric_title(kind, name, _=_), share, now, usual))
+        found.append(Contribution(SEEN_IN.get(name, name), metric_title(kind, name, _=_), share, now, usual))
     return sorted(found, key=lambda contribution: -contribution.share)
 
 

@@ -56,11 +56,7 @@ class Artefact:
 
 def pack(model: FittedModel) -> Artefact:
     """The model as JSON values and a NumPy archive without pickles."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, allow_pickle=False, **{name: np.asarray(model.arrays[name]) for name in sorted(model.arrays)}
-    )
-    arrays = buffer.getvalue()
+    arrays = pack_arrays(model.arrays)
     description = {
         "format": FORMAT,
         "channels": list(model.channels),
@@ -96,6 +92,21 @@ def unpack(artefact: Artefact) -> FittedModel:
             missing=tuple(map(str, told["missing"])),
             arrays=_read_arrays(artefact.arrays),
         )
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ArtefactRefused(f"it cannot be read ({type(error).__name__})") from error
+
+
+def pack_arrays(arrays: StateArrays) -> bytes:
+    """A NumPy archive without pickles. Equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **{name: np.asarray(arrays[name]) for name in sorted(arrays)})
+    return buffer.getvalue()
+
+
+def unpack_arrays(packed: bytes) -> dict[str, npt.NDArray[Any]]:
+    """What `pack_arrays` made. Raises ArtefactRefused."""
+    try:
+        return _read_arrays(packed)
     except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ArtefactRefused(f"it cannot be read ({type(error).__name__})") from error
 

@@ -4,7 +4,7 @@ Units with the same channels share one detector, so that a batch of thousands of
 is held is bounded: the fit rows of a unit while it learns, and a fixed state afterwards.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from models.detectors.warm_up import Gathered, WarmUp
 from models.equipment import METRICS
 from models.explain import Difference
 from models.reading import Bools, Ints, ReadingBlock, UnitKey
+from models.rounds import rounds
 from models.verdict import SETTLE_ROWS, Verdicts
 
 FIT_ROWS = 400
@@ -125,7 +126,7 @@ class DetectorBank:
             return []
         places = np.array([self._place_of(unit) for unit in block.units], dtype=np.int64)[block.unit_index]
         changes: list[VerdictChange] = []
-        for rows in _rounds(places, block.ts_ms):
+        for rows in rounds(places, block.ts_ms):
             newest_ms = self._newest_ms[places[rows]]
             on_time = block.ts_ms[rows] > newest_ms
             self.late_rows += int(np.count_nonzero(~on_time))
@@ -413,13 +414,3 @@ class DetectorBank:
                 self._odd_rows = np.concatenate([self._odd_rows, np.zeros(have, dtype=np.int64)])
                 self._longest_step_ms = np.concatenate([self._longest_step_ms, np.zeros(have, dtype=np.int64)])
         return place
-
-
-def _rounds(places: Ints, ts_ms: Ints) -> Iterable[Ints]:
-    """Splits rows so that each part holds at most one row of a unit, and the parts follow in order of time."""
-    order = np.lexsort((ts_ms, places))
-    by_place = places[order]
-    starts = np.flatnonzero(np.r_[True, by_place[1:] != by_place[:-1]])
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
-    by_rank = np.argsort(rank, kind="stable")
-    return [order[part] for part in np.split(by_rank, np.flatnonzero(np.diff(rank[by_rank])) + 1)]

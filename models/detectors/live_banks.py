@@ -5,7 +5,9 @@ from types import MappingProxyType
 
 from models.alarm_budget import BUDGET_PER_MONTH
 from models.detectors.bank import FIT_ROWS, DetectorBank
+from models.detectors.slow_bank import SlowBank
 from models.equipment import METRICS, Kind
+from models.hours_by_kind import MAKE_HOURS
 
 TRIP_METRICS = frozenset(
     {
@@ -53,3 +55,8 @@ def live_banks(*, fit_rows: int = FIT_ROWS, budget_per_month: float = BUDGET_PER
         )
         for kind, metrics in JUDGED.items()
     }
+
+
+def slow_banks() -> dict[Kind, SlowBank]:
+    """A bank for the wear of every kind."""
+    return {kind: SlowBank(make_hours) for kind, make_hours in MAKE_HOURS.items()}

@@ -4,6 +4,7 @@ import pytest
 
 from models.equipment import METRICS, Kind
 from models.explain import CAUSES, Difference, likely_causes
+from models.hours_by_kind import FEATURES
 
 
 def higher(channel: str, share: float = 0.5) -> Difference:
@@ -58,5 +59,5 @@ def test_levelling_may_be_off_in_both_directions_and_is_told_once() -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_failure_mode_rests_on_metrics_of_its_kind(kind: Kind) -> None:
     for cause in CAUSES[kind]:
-        assert cause.signs.keys() <= METRICS[kind].keys()
+        assert cause.signs.keys() <= METRICS[kind].keys() | FEATURES[kind].keys()
         assert set(cause.signs.values()) <= {-1, 1}

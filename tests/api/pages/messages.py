@@ -12,6 +12,7 @@ from alerts.limits import Limits
 from alerts.resident_report import TITLE_OF_MATTER
 from models.equipment import EVENT_TITLES, METRICS
 from models.explain import CAUSES
+from models.hours_by_kind import FEATURES
 from registry.role import ROLE_TITLES
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +34,8 @@ def extracted_messages() -> Iterator[tuple[str, Message]]:
 def table_messages() -> Iterator[tuple[str, str]]:
     for kind, metrics in METRICS.items():
         yield from ((f"METRICS[{kind}]", metric.title) for metric in metrics.values())
+    for kind, features in FEATURES.items():
+        yield from ((f"FEATURES[{kind}]", feature.metric.title) for feature in features.values())
     for kind, titles in EVENT_TITLES.items():
         yield from ((f"EVENT_TITLES[{kind}]", title) for title in titles.values())
     yield from (("ROLE_TITLES", title) for title in ROLE_TITLES.values())
