@@ -15,6 +15,11 @@ from models.equipment import EVENT_TITLES, Kind
 from models.reading import Bools, Floats
 
 ANOMALY = "anomaly"
+SLOW_CHANGE = "slow_change"
+"""Wear: what has crept away, over days, from how the unit was when it was learned."""
+UNLIKE_SISTERS = "unlike_sisters"
+VERDICTS = (ANOMALY, SLOW_CHANGE, UNLIKE_SISTERS)
+"""What models say of a unit. They arrive as events that no unit sends."""
 SILENT = "silent"
 CONNECTION = "connection"
 """The case of all conditions that say nothing of the unit, only that it is not heard."""
@@ -137,4 +142,34 @@ def anomaly_condition(kind: Kind) -> Condition:
         reuse_s=3600.0,
         # A lift that is inspected runs as no passenger would have it.
         is_silent_in_service=kind is Kind.ELEVATOR,
+    )
+
+
+def slow_change_condition(kind: Kind) -> Condition:
+    return Condition(
+        code=SLOW_CHANGE,
+        kind=kind,
+        title="Changes slowly: wear, dirt or ageing",
+        severity=Severity.MINOR,
+        # Whatever is told of the same unit at the same time is one matter for whoever goes there.
+        case=ANOMALY,
+        advice="Put it on the next maintenance visit: look at what differs most, before it fails.",
+        raise_when=is_on(SLOW_CHANGE),
+        event=SLOW_CHANGE,
+        reuse_s=7 * 86_400.0,
+    )
+
+
+def unlike_sisters_condition(kind: Kind) -> Condition:
+    """Advisory: a lift may stand apart for good reasons, another load or another setting."""
+    return Condition(
+        code=UNLIKE_SISTERS,
+        kind=kind,
+        title="Unlike its sisters of the same make",
+        severity=Severity.ADVISORY,
+        case=UNLIKE_SISTERS,
+        advice="Compare its settings and its wear with those of a sister at the next visit.",
+        raise_when=is_on(UNLIKE_SISTERS),
+        event=UNLIKE_SISTERS,
+        reuse_s=30 * 86_400.0,
     )

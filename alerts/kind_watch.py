@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from alerts.conditions import ANOMALY, SILENT, Condition
+from alerts.conditions import SILENT, VERDICTS, Condition
 from alerts.derived import DERIVED_COLUMNS, NEVER_MS, SITE_RAIN, FireDerived, PumpDerived
 from alerts.limits import Limits
-from alerts.rows import Rows, rounds
+from alerts.rows import Rows
 from alerts.signal import Flag, Signal
 from alerts.silence import SilenceChange
 from models.equipment import EVENT_TITLES, METRICS, SILENT_SERVICE_MODES, Kind
 from models.event import Event
 from models.reading import Bools, Floats, Ints, ReadingBlock, UnitKey
+from models.rounds import rounds
 
 FIRST_CAPACITY = 64
 POINTS_SHOWN = 50
@@ -59,7 +60,7 @@ class KindWatch:
         self._by_silence = [c for c, condition in enumerate(conditions) if condition.event == SILENT]
         self._by_event = [c for c in range(len(conditions)) if c not in self._by_silence]
         self._by_mode = [c for c in self._by_event if not conditions[c].watches_values]
-        events = [f"event:{code}" for code in (*EVENT_TITLES[kind], ONLINE, ANOMALY, SILENT)]
+        events = [f"event:{code}" for code in (*EVENT_TITLES[kind], ONLINE, *VERDICTS, SILENT)]
         names = [*METRICS[kind], *events, *DERIVED_COLUMNS[kind]]
         self._column = {name: index for index, name in enumerate(names)}
         self._units: list[UnitKey] = []
@@ -405,7 +406,7 @@ class KindWatch:
         for unit, code in active:
             if code in codes:
                 self._is_active[codes[code], self.unit_index(unit)] = True
-                if code in (ANOMALY, SILENT):
+                if code in (*VERDICTS, SILENT):
                     self._state[self.unit_index(unit), self._column[f"event:{code}"]] = 1.0
         self._heard_ms[: len(self._units)] = now_ms
         self._wait_again(began_ms)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from prometheus_client import Histogram
 
-from alerts.conditions import ANOMALY, condition_table
+from alerts.conditions import ANOMALY, SLOW_CHANGE, UNLIKE_SISTERS, condition_table
 from alerts.hindsight import Hindsight
 from alerts.kind_watch import ONLINE, KindWatch, OnFailure
 from alerts.limits import Limits
@@ -18,9 +18,12 @@ from alerts.signal import Flag, Signal
 from alerts.silence import SilenceChange
 from models.detectors.artefact import FittedModel
 from models.detectors.bank import VerdictChange
+from models.detectors.slow_bank import SlowBank
 from models.equipment import Kind
 from models.event import Event, StatusChange
+from models.explain import Difference
 from models.reading import ReadingBlock, UnitKey
+from models.sisters import SisterVerdict
 
 __all__ = ["AnomalyBank", "Signal", "Watch"]
 
@@ -58,11 +61,13 @@ class Watch:
         *,
         limits: Limits | None = None,
         banks: Mapping[Kind, AnomalyBank] | None = None,
+        slow_banks: Mapping[Kind, SlowBank] | None = None,
         on_failure: OnFailure | None = None,
     ) -> None:
         limits = limits or Limits()
         table = condition_table(limits)
         self.banks = dict(banks or {})
+        self.slow_banks = dict(slow_banks or {})
         self.on_failure = on_failure
         self._kinds = {kind: KindWatch(kind, table[kind], limits, on_failure=self._failed) for kind in Kind}
         self._past = {kind: Hindsight(KindWatch(kind, table[kind], limits, on_failure=self._failed)) for kind in Kind}
@@ -144,21 +149,31 @@ class Watch:
                 now_ms=now_ms,
             )
 
-    def end_anomaly(self, unit: UnitKey, *, ts_ms: int, received_ms: int) -> list[Signal]:
+    def end_verdict(self, unit: UnitKey, code: str = ANOMALY, *, ts_ms: int, received_ms: int) -> list[Signal]:
         """The verdict on a unit no longer stands, though its detector did not say so itself."""
-        return self._kinds[unit.kind].observe([], [Flag(unit, ANOMALY, ts_ms, 0.0)], received_ms=received_ms)
+        return self._kinds[unit.kind].observe([], [Flag(unit, code, ts_ms, 0.0)], received_ms=received_ms)
+
+    def tell_sisters(self, verdicts: Iterable[SisterVerdict], now_ms: int) -> list[Signal]:
+        """Which units stand apart from their sisters, or no longer do."""
+        return [
+            signal
+            for verdict in verdicts
+            for signal in self._kinds[verdict.unit.kind].observe([], [_apart(verdict, now_ms)], received_ms=now_ms)
+        ]
 
     def _changed_verdicts(self, block: ReadingBlock) -> list[Flag]:
-        bank = self.banks.get(block.kind)
-        if bank is None:
-            return []
-        try:
-            with detector_seconds.labels(block.kind.value).time():
-                return [_verdict(change) for change in bank.observe(block)]
-        except Exception as error:
-            # A detector only hints; what it cannot digest must not silence the rules.
-            self._failed("detector", error)
-            return []
+        flags: list[Flag] = []
+        for code, banks in ((ANOMALY, self.banks), (SLOW_CHANGE, self.slow_banks)):
+            bank: AnomalyBank | SlowBank | None = banks.get(block.kind)
+            if bank is None:
+                continue
+            try:
+                with detector_seconds.labels(block.kind.value).time():
+                    flags += [_verdict(change, code) for change in bank.observe(block)]
+            except Exception as error:
+                # A detector only hints; what it cannot digest must not silence the rules.
+                self._failed("detector", error)
+        return flags
 
     def _failed(self, where: str, error: Exception) -> None:
         if self.on_failure is None:
@@ -170,7 +185,7 @@ def _connection(status: StatusChange) -> Flag:
     return Flag(status.unit, ONLINE, status.ts_ms, float(status.is_online))
 
 
-def _verdict(change: VerdictChange) -> Flag:
+def _verdict(change: VerdictChange, code: str) -> Flag:
     shares = [[channel, _rounded(share)] for channel, share in change.contributions[:CHANNELS_SHOWN]]
     evidence: dict[str, Any] = {
         "since_ms": change.since_ms,
@@ -179,13 +194,25 @@ def _verdict(change: VerdictChange) -> Flag:
         "contributions": shares,
     }
     if change.differences:
-        evidence["differences"] = [
-            [each.channel, *(_significant(value) for value in (each.now, each.low, each.high))]
-            for each in change.differences[:CHANNELS_SHOWN]
-        ]
+        evidence["differences"] = _told(change.differences)
     if change.is_rebaselined:
         evidence["is_rebaselined"] = True
-    return Flag(change.unit, ANOMALY, change.ts_ms, float(change.is_anomalous), evidence)
+    return Flag(change.unit, code, change.ts_ms, float(change.is_anomalous), evidence)
+
+
+def _apart(verdict: SisterVerdict, now_ms: int) -> Flag:
+    evidence: dict[str, Any] = {"sisters": verdict.sisters, "anomaly_score": _rounded(verdict.ratio), "threshold": 1.0}
+    if verdict.differences:
+        evidence["contributions"] = [[each.channel, _rounded(each.share)] for each in verdict.differences]
+        evidence["differences"] = _told(verdict.differences)
+    return Flag(verdict.unit, UNLIKE_SISTERS, now_ms, float(verdict.is_apart), evidence)
+
+
+def _told(differences: Sequence[Difference]) -> list[list[str | float | None]]:
+    return [
+        [each.channel, *(_significant(value) for value in (each.now, each.low, each.high))]
+        for each in differences[:CHANNELS_SHOWN]
+    ]
 
 
 def _significant(number: float) -> float | None:

@@ -43,7 +43,7 @@ from ingest.stores.opening import open_store
 from ingest.traffic import TrafficMeter
 from ingest.wire import SUBSCRIPTION
 from ingest.worker import IngestWorker
-from models.detectors.live_banks import live_banks
+from models.detectors.live_banks import live_banks, slow_banks
 from registry.database import Database
 from registry.gateway import list_gateways
 
@@ -177,6 +177,7 @@ def running_ingest(
             banks=live_banks(
                 fit_rows=settings.detector_fit_rows, budget_per_month=settings.alarm_budget_per_unit_month
             ),
+            slow_banks=slow_banks(),
         ),
         door=door,
         clock=now_ms,

@@ -1,6 +1,6 @@
 """Units by key, as the ingest needs them: known ones from memory, new ones registered or refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
@@ -34,6 +34,10 @@ class UnitDirectory:
         with self._database.reading() as session:
             self._ids = {unit.unit_key: unit.id for unit in all_units(session)}
         return dict(self._ids)
+
+    def known(self) -> Mapping[UnitKey, int]:
+        """Ids of the units that were loaded or looked up so far."""
+        return self._ids
 
     def look_up(self, keys: Iterable[UnitKey], *, now_ms: int) -> Lookup:
         found = Lookup()

@@ -34,6 +34,7 @@ from ingest.recollection import FAR_FUTURE_MS, open_since, recollect
 from ingest.sparkplug_topics import is_sparkplug, is_told_to_others
 from ingest.store_writer import StoreWriter
 from ingest.stores.contract import TelemetryStore
+from ingest.wear_keeping import WearKeeper
 from ingest.wire import RawMessage, is_alarm_topic
 from models.event import StatusChange
 from models.reading import ReadingBlock, UnitKey
@@ -114,6 +115,7 @@ class Pipeline:
         self._carried: list[Signal] = []
         self._life = Life(limits=limits or Limits(), worker=worker)
         self._to_tell: list[Entry] = []
+        self._wear = WearKeeper(watch, database)
 
     # Start.
 
@@ -154,6 +156,8 @@ class Pipeline:
                 now_ms=now_ms,
             )
             anomalous = {unit: evidence for unit, condition, evidence in active if condition == ANOMALY}
+            told = [(unit, condition) for unit, condition, _ in active]
+            self._wear.restore(session, ids, active=told, now_ms=now_ms)
             known_to_ms = take_up(session, self._watch.banks, ids, alarm_since_ms=open_since(anomalous))
         self._recollect(anomalous, by_unit, known_to_ms, now_ms=now_ms)
 
@@ -196,7 +200,7 @@ class Pipeline:
             if bank is not None and not bank.is_judging(unit):
                 # It learns for longer than what was read again, and cannot say that anything is over.
                 continue
-            self._carried += self._watch.end_anomaly(unit, ts_ms=newest_ms.get(unit, now_ms), received_ms=now_ms)
+            self._carried += self._watch.end_verdict(unit, ts_ms=newest_ms.get(unit, now_ms), received_ms=now_ms)
 
     # One batch.
 
@@ -264,15 +268,21 @@ class Pipeline:
             changes = self._retried(lambda: self._life.summarise(self._database, told=self._to_tell, now_ms=now_ms))
             self._to_tell = []
             self._carried += self._watch.tell_silence(changes, now_ms)
+        self._retried(lambda: self._keep_wear(now_ms))
         if self._carried:
             units = self._directory.look_up({s.unit for s in self._carried}, now_ms=now_ms).ids
             self._commit(Batch(received_ms=now_ms, units=units, signals=list(self._carried)))
         self._retried(lambda: self._unshelve(now_ms))
 
+    def _keep_wear(self, now_ms: int) -> None:
+        self._wear.save_due(self._directory.known(), now_ms=now_ms)
+        self._carried += self._watch.tell_sisters(self._wear.compare_due(now_ms), now_ms)
+
     def end(self) -> None:
         """After the last batch: says that this worker listens no more."""
         try:
             self._life.end(self._database, now_ms=self._clock())
+            self._wear.save_at_end(self._directory.known(), now_ms=self._clock())
         except SQLAlchemyError as error:
             log.warning("the end could not be written down", reason=_one_line(error))
 
