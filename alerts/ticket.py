@@ -44,7 +44,12 @@ class Ticket(Table):
     """A case. `case` names what it is about at its unit, so that alarms of the same matter share one ticket."""
 
     __tablename__ = "ticket"
-    __table_args__ = (Index("ix_ticket_stage", "stage", "id"), Index("ix_ticket_unit_case", "unit_id", "case"))
+    __table_args__ = (
+        Index("ix_ticket_stage", "stage", "id"),
+        Index("ix_ticket_unit_case", "unit_id", "case"),
+        Index("ix_ticket_site_stage", "site_id", "stage", "id"),
+        Index("ix_ticket_hold_reason", "hold_reason", "site_id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     site_id: Mapped[int] = mapped_column(ForeignKey("site.id"))

@@ -53,12 +53,10 @@ def find_tickets(
 ) -> list[Ticket]:
     """Tickets, newest first, at most `limit` older than `before_id`."""
     query = select(Ticket).join(Ticket.site).order_by(Ticket.id.desc()).limit(limit)
+    if visible is not None or wanted.site:
+        query = query.where(_at_sites(session, wanted.site, visible))
     if wanted.is_open is not None:
         query = query.where(Ticket.stage.not_in(_FINAL) if wanted.is_open else Ticket.stage.in_(_FINAL))
-    if wanted.site:
-        query = query.where(Site.key == wanted.site)
-    if visible is not None:
-        query = query.where(Site.key.in_(visible))
     for column, value in (
         (Ticket.stage, wanted.stage),
         (Ticket.kind, wanted.kind),
@@ -78,6 +76,17 @@ def find_tickets(
     if before_id is not None:
         query = query.where(Ticket.id < before_id)
     return list(session.scalars(query))
+
+
+def _at_sites(session: Session, site: str | None, visible: Collection[str] | None) -> ColumnElement[bool]:
+    """By their ids, looked up before: only then both databases go by the index of the sites."""
+    query = select(Site.id)
+    if site:
+        query = query.where(Site.key == site)
+    if visible is not None:
+        query = query.where(Site.key.in_(visible))
+    ids = list(session.scalars(query))
+    return Ticket.site_id == ids[0] if len(ids) == 1 else Ticket.site_id.in_(ids)
 
 
 def _turn_of(party: Party) -> ColumnElement[bool]:
@@ -126,14 +135,13 @@ def stages_of(session: Session, ticket_ids: Collection[int]) -> dict[int, Stage]
 def count_by_stage(session: Session, *, visible: Collection[str] | None = None) -> dict[Stage, int]:
     query = select(Ticket.stage, func.count()).group_by(Ticket.stage)
     if visible is not None:
-        # By the ids of few sites the index alone answers; the tickets themselves are not read.
-        query = query.where(Ticket.site_id.in_(select(Site.id).where(Site.key.in_(visible))))
+        query = query.where(_at_sites(session, None, visible))
     return {Stage(stage): count for stage, count in session.execute(query)}
 
 
 def count_blocked(session: Session, *, visible: Collection[str] | None = None) -> int:
-    """Open tickets that wait because the compound can neither decide nor pay."""
-    query = select(func.count()).where(Ticket.stage == Stage.ON_HOLD.value, Ticket.hold_reason.in_(_BLOCKED))
+    """Tickets that wait because the compound can neither decide nor pay."""
+    query = select(func.count()).where(Ticket.hold_reason.in_(_BLOCKED))
     if visible is not None:
-        query = query.where(Ticket.site_id.in_(select(Site.id).where(Site.key.in_(visible))))
+        query = query.where(_at_sites(session, None, visible))
     return session.scalar(query) or 0

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from api.commands import bench, bench_detectors, bench_service
+from api.commands import bench, bench_detectors, bench_disposal, bench_service
 
 bench_app = typer.Typer(help="Measurements, as JSON.", no_args_is_help=True)
 
@@ -53,3 +53,19 @@ def bench_memory_command(
 ) -> None:
     """Measures the memory of `liandong up` over time, under load."""
     typer.echo(bench_service.memory_as_json(seconds=seconds, rate_per_s=rate, units=units))
+
+
+@bench_app.command("disposal")
+def bench_disposal_command(
+    tickets: Annotated[int, typer.Option(min=100, help="Open tickets.")] = 100_000,
+    activity: Annotated[int, typer.Option(min=0, help="Rows of the activity log.")] = 1_000_000,
+    sites: Annotated[int, typer.Option(min=8, help="Compounds, of 20 units each.")] = 150,
+    requests: Annotated[int, typer.Option(min=20, help="Of each kind.")] = 100,
+    database: Annotated[str | None, typer.Option(help="An empty postgresql+psycopg://… instead of SQLite.")] = None,
+) -> None:
+    """Measures how long the board, the list, a ticket and a move take with a city's tickets."""
+    typer.echo(
+        bench_disposal.disposal_as_json(
+            tickets=tickets, activity_rows=activity, sites=sites, requests=requests, database_url=database
+        )
+    )

@@ -10,12 +10,13 @@ import sys
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -59,9 +60,11 @@ class Service:
 
 
 @contextmanager
-def running_service() -> Iterator[Service]:
+def running_service(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Service]:
+    """`settings` are variables of the environment that come beside, or in the place of, our own."""
     with tempfile.TemporaryDirectory(prefix="liandong-bench-") as directory:
-        environment = {**os.environ, "LIANDONG_DATA_DIR": directory, "LIANDONG_MQTT_URL": "embedded://127.0.0.1:0"}
+        ours = {"LIANDONG_DATA_DIR": directory, "LIANDONG_MQTT_URL": "embedded://127.0.0.1:0"}
+        environment = {**os.environ, **ours, **settings}
         adding = [*COMMAND, "users", "add", NAME, "--role", "admin", "--password-stdin"]
         subprocess.run(adding, input=PASSWORD, text=True, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
         began = monotonic()
