@@ -1,12 +1,12 @@
 """Tickets of a site, and those that rest, are found by an index.
 
-Revision: 0012
+Revision: 0013
 """
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
