@@ -78,6 +78,17 @@ def test_no_module_is_too_long_to_be_one_thought() -> None:
     assert longer_than(LONGEST_MODULE_LINES, *FOLDERS) == {}
 
 
+def test_migrations_stand_in_one_line_by_their_numbers() -> None:
+    steps = []
+    for path in sorted((ROOT / "registry" / "migrations" / "versions").glob("*.py")):
+        told = dict(
+            re.findall(r'^(revision|down_revision) = "?(\w+)"?$', path.read_text(encoding="utf-8"), re.MULTILINE)
+        )
+        steps.append((path.name[:4], told["revision"], told["down_revision"]))
+    numbers = [f"{number:04}" for number in range(1, len(steps) + 1)]
+    assert steps == [(n, n, before) for n, before in zip(numbers, ["None", *numbers], strict=False)]
+
+
 def test_no_test_module_is_too_long_to_find_a_claim_in() -> None:
     assert longer_than(LONGEST_TEST_LINES, "tests") == {}
 

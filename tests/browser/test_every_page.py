@@ -36,7 +36,16 @@ def full_world(world: World) -> World:
 def addresses(world: World) -> Iterator[str]:
     yield from ("/", "/units", f"/units/{PUMP.path}", f"/units/{LIFT.path}", "/alarms", "/alarms/1", "/alarms/2")
     yield f"/units/{PUMP.path}?metric={HOSTILE[:90].replace('%', '%25').replace('&', '%26')}"
-    yield from ("/tickets", "/tickets/1", "/tickets/new", "/tickets/3", "/data-quality", "/nothing-here")
+    yield from (
+        "/tickets",
+        "/tickets/1",
+        "/tickets/new",
+        "/tickets/3",
+        "/data-quality",
+        "/report-codes",
+        "/report",
+        "/nothing-here",
+    )
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

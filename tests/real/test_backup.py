@@ -16,6 +16,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from alerts.attachment_store import AttachmentStore
 from api.backup import UNFINISHED, take_backup
 from api.backup_desk import order_backup
 from api.backup_manifest import DATABASE_FILE, MANIFEST, TELEMETRY_FILE, BackupRefused, read_manifest, sha256_of
@@ -181,6 +182,7 @@ class Installation:
         data_dir.mkdir()
         (data_dir / "models").mkdir()
         (data_dir / "models" / "pump.toml").write_text("rows = 400\n", encoding="utf-8")
+        self.photo = AttachmentStore(data_dir).keep(b"a photo")
         database = Database(self.settings.resolved_database_url)
         database.migrate()
         with database.writing() as session:
@@ -231,16 +233,17 @@ def restore(source: Path, data_dir: Path, *, is_forced: bool = False) -> Path | 
     return restored.set_aside
 
 
-def test_everything_comes_back(made: Path, tmp_path: Path) -> None:
+def test_everything_comes_back(installation: Installation, made: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "a place" / "else'where"
     assert restore(made, elsewhere) is None
     assert (elsewhere / "models" / "pump.toml").read_text(encoding="utf-8") == "rows = 400\n"
+    assert AttachmentStore(elsewhere).path(installation.photo).read_bytes() == b"a photo"
     store = DuckDBStore(elsewhere / TELEMETRY_FILE)
     store.prepare()
     assert store.count_values() == 20
     store.close()
     assert administration.verify(settings_of(elsewhere)) == 21
-    assert {path.name for path in elsewhere.iterdir()} == {DATABASE_FILE, TELEMETRY_FILE, "models"}
+    assert {path.name for path in elsewhere.iterdir()} == {DATABASE_FILE, TELEMETRY_FILE, "models", "attachments"}
 
 
 def test_a_backup_is_for_its_owner_alone(made: Path) -> None:
