@@ -11,7 +11,7 @@ from registry import activity
 from registry.activity import Entry
 from registry.database import Database
 from registry.site import find_site, register_site
-from registry.unit import all_units, find_unit, register_unit
+from registry.unit import all_units, register_units
 
 
 @dataclass(slots=True)
@@ -50,27 +50,41 @@ class UnitDirectory:
                 found.ids[key] = unit_id
         if unknown:
             with self._database.writing() as session:
-                for key in unknown:
-                    self._register(session, key, found, now_ms)
+                self._register(session, unknown, found, now_ms)
             self._ids.update(found.ids)
         return found
 
-    def _register(self, session: Session, key: UnitKey, found: Lookup, now_ms: int) -> None:
-        site = find_site(session, key.site)
-        if site is None:
-            if not self._registers_unknown_sites:
-                found.refused[key] = (Reason.UNKNOWN_SITE, key.site)
-                return
-            site = register_site(session, key=key.site, now_ms=now_ms)
-        present = find_unit(session, site, key.unit)
-        if present is None:
-            present, is_added = register_unit(session, site=site, kind=key.kind, key=key.unit, now_ms=now_ms)
-            if is_added:
-                entry = Entry(
-                    "unit.registered", f"unit:{present.id}", site=site.key, unit_id=present.id, data={"unit": key.path}
-                )
-                activity.append(session, [entry], now_ms=now_ms)
-        if present.kind != key.kind.value:
-            found.refused[key] = (Reason.KIND_CONFLICT, f"{key.site}/{key.unit} is registered as {present.kind}")
-            return
-        found.ids[key] = present.id
+    def _register(self, session: Session, keys: Iterable[UnitKey], found: Lookup, now_ms: int) -> None:
+        by_site: dict[str, list[UnitKey]] = {}
+        for key in keys:
+            by_site.setdefault(key.site, []).append(key)
+        entries: list[Entry] = []
+        for site_key in sorted(by_site):
+            site = find_site(session, site_key)
+            if site is None:
+                if not self._registers_unknown_sites:
+                    found.refused |= dict.fromkeys(by_site[site_key], (Reason.UNKNOWN_SITE, site_key))
+                    continue
+                site = register_site(session, key=site_key, now_ms=now_ms)
+            # Of two kinds that claim one name the first heard has it; the other is refused below.
+            kinds = {key.unit: key.kind for key in reversed(by_site[site_key])}
+            present, added = register_units(session, site=site, kinds=kinds, now_ms=now_ms)
+            for key in by_site[site_key]:
+                unit = present[key.unit]
+                if unit.kind != key.kind.value:
+                    reason = f"{key.site}/{key.unit} is registered as {unit.kind}"
+                    found.refused[key] = (Reason.KIND_CONFLICT, reason)
+                    continue
+                found.ids[key] = unit.id
+                if key.unit in added:
+                    entries.append(
+                        Entry(
+                            "unit.registered",
+                            f"unit:{unit.id}",
+                            site=site_key,
+                            unit_id=unit.id,
+                            data={"unit": key.path},
+                        )
+                    )
+        if entries:
+            activity.append(session, entries, now_ms=now_ms)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TextIO
 
 from sqlalchemy import BigInteger, Boolean, ForeignKey, String, UniqueConstraint, func, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models.equipment import Kind
@@ -18,6 +18,8 @@ from registry.site import Site, add_site, check_slug, find_site
 
 IMPORT_COLUMNS = ("site", "kind", "unit", "name", "building", "make", "installed_on", "maintainer")
 REQUIRED_COLUMNS = ("site", "kind", "unit")
+UNITS_A_QUERY = 1000
+"""Below the number of parameters that either database takes in one statement."""
 REST = "*"
 """Column for the cells of a row that its header does not name."""
 
@@ -81,20 +83,36 @@ def add_unit(
     return unit
 
 
-def register_unit(session: Session, *, site: Site, kind: Kind, key: str, now_ms: int) -> tuple[Unit, bool]:
-    """The unit of that key, added unconfirmed if need be, and whether it was; safe beside another worker's hand."""
-    try:
-        with session.begin_nested():
-            return add_unit(session, site=site, kind=kind, key=key, is_confirmed=False, now_ms=now_ms), True
-    except IntegrityError:
-        present = find_unit(session, site, key)
-        if present is None:
-            raise
-        return present, False
+def register_units(
+    session: Session, *, site: Site, kinds: Mapping[str, Kind], now_ms: int
+) -> tuple[dict[str, Unit], frozenset[str]]:
+    """The units of these keys, added unconfirmed where need be, and the keys of those that were.
 
-
-def find_unit(session: Session, site: Site, key: str) -> Unit | None:
-    return session.scalar(select(Unit).where(Unit.site_id == site.id, Unit.key == key))
+    Safe beside another worker's hand: of two that meet a new unit one adds it. A unit that was there keeps its kind.
+    """
+    for key in kinds:
+        check_slug("unit", key)
+    # In one order, so that of two workers with the same new units none waits for the other in a ring.
+    rows = [
+        {
+            "site_id": site.id,
+            "kind": kinds[key].value,
+            "key": key,
+            "name": key,
+            "is_confirmed": False,
+            "created_ms": now_ms,
+        }
+        for key in sorted(kinds)
+    ]
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    adding = insert(Unit).on_conflict_do_nothing(index_elements=["site_id", "key"]).returning(Unit.key)
+    added = frozenset(session.scalars(adding, rows)) if rows else frozenset()
+    found: dict[str, Unit] = {}
+    for first in range(0, len(rows), UNITS_A_QUERY):
+        keys = [row["key"] for row in rows[first : first + UNITS_A_QUERY]]
+        query = select(Unit).where(Unit.site_id == site.id, Unit.key.in_(keys))
+        found |= {unit.key: unit for unit in session.scalars(query)}
+    return found, added
 
 
 def get_unit(session: Session, path: str) -> Unit:

@@ -26,7 +26,7 @@ from registry.unit import (
     import_units,
     list_units,
     read_unit_rows,
-    register_unit,
+    register_units,
     set_status,
 )
 
@@ -153,21 +153,23 @@ def test_search_finds_every_word_in_what_names_a_unit(database: Database) -> Non
     assert found == wanted
 
 
-def test_two_workers_that_meet_a_new_unit_register_it_once(database: Database) -> None:
+def test_workers_that_meet_new_units_at_once_register_each_once(database: Database) -> None:
     with database.writing() as session:
         add_site(session, key="s", now_ms=NOW_MS)
 
-    def register(_number: int) -> tuple[int, bool]:
+    kinds = {f"p{number}": Kind.PUMP for number in range(50)}
+
+    def register(_number: int) -> tuple[dict[str, int], frozenset[str]]:
         with database.writing() as session:
-            unit, is_added = register_unit(session, site=get_site(session, "s"), kind=Kind.PUMP, key="p", now_ms=NOW_MS)
-            return unit.id, is_added
+            units, added = register_units(session, site=get_site(session, "s"), kinds=kinds, now_ms=NOW_MS)
+            return {key: unit.id for key, unit in units.items()}, added
 
     with ThreadPoolExecutor(8) as pool:
         registered = list(pool.map(register, range(8)))
-    assert len({unit_id for unit_id, _ in registered}) == 1
-    assert sum(is_added for _, is_added in registered) == 1
+    assert all(ids == registered[0][0] for ids, _ in registered)
+    assert sorted(key for _, added in registered for key in added) == sorted(kinds)
     with database.reading() as session:
-        assert not get_unit(session, "s~p").is_confirmed
+        assert not get_unit(session, "s~p7").is_confirmed
 
 
 def test_only_a_newer_word_changes_what_is_known_of_a_connection(database: Database) -> None:
@@ -206,7 +208,7 @@ def test_an_import_adds_units_and_their_sites_and_a_second_one_changes_them(data
 def test_an_import_confirms_what_was_only_heard(database: Database) -> None:
     with database.writing() as session:
         site = add_site(session, key="xiaohe", is_confirmed=False, now_ms=NOW_MS)
-        register_unit(session, site=site, kind=Kind.PUMP, key="p1", now_ms=NOW_MS)
+        register_units(session, site=site, kinds={"p1": Kind.PUMP}, now_ms=NOW_MS)
     assert import_text(database, HEADER + "xiaohe,pump,p1,Sump,,,,\n").changed == 1
     with database.reading() as session:
         unit = get_unit(session, "xiaohe~p1")
