@@ -18,6 +18,7 @@ from registry.unit import all_units
 from registry.wear_state import put_wear_states, wear_states
 
 SAVE_EVERY_MS = 6 * 3_600_000
+FIRST_SAVED_AFTER_MS = 3_600_000
 COMPARE_EVERY_MS = 24 * 3_600_000
 SAVED_AT_ONCE = 50
 """So many a second of a large fleet, so that saving never holds up the stream."""
@@ -60,11 +61,11 @@ class WearKeeper:
         self._compared_ms = now_ms
 
     def save_due(self, ids: Mapping[UnitKey, int], *, now_ms: int, most: int = SAVED_AT_ONCE) -> None:
-        """Saves the units whose state is the oldest, those of the last six hours excepted."""
+        """Saves the units whose state is the oldest: a new one after an hour, then each in six hours."""
         due: list[tuple[int, UnitKey]] = []
         for bank in self._watch.slow_banks.values():
             for unit in bank.units():
-                saved_ms = self._saved_ms.setdefault(unit, now_ms)
+                saved_ms = self._saved_ms.setdefault(unit, now_ms - SAVE_EVERY_MS + FIRST_SAVED_AFTER_MS)
                 if unit in ids and now_ms - saved_ms >= SAVE_EVERY_MS:
                     due.append((saved_ms, unit))
         self._save([unit for _, unit in sorted(due)[:most]], ids, now_ms)

@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, ForeignKey, LargeBinary, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.detectors.artefact import ArtefactRefused, unpack_arrays
+from models.detectors.slow_bank import DaysKnown, days_known_of
 from registry.database import Table
 
 
@@ -36,6 +38,15 @@ def wear_states(session: Session, unit_ids: Iterable[int]) -> dict[int, bytes]:
     wanted = set(unit_ids)
     kept = session.execute(select(WearState.unit_id, WearState.arrays))
     return {unit_id: arrays for unit_id, arrays in kept if unit_id in wanted}
+
+
+def wear_known(session: Session, unit_id: int) -> DaysKnown | None:
+    """How much is known of the unit's normal days, as of the last saving; None before that, or if it cannot be read."""
+    kept = session.get(WearState, unit_id)
+    try:
+        return None if kept is None else days_known_of(unpack_arrays(kept.arrays))
+    except (ArtefactRefused, KeyError):
+        return None
 
 
 def _upsert(insert: Any) -> Any:

@@ -8,7 +8,12 @@ import numpy as np
 
 from models.detectors.bank import DetectorBank
 from models.detectors.lagged_pca import LaggedPca
-from models.equipment import Kind
+from models.detectors.seasonal import HOURS
+from models.detectors.slow_bank import SlowBank
+from models.detectors.slow_change import LEAST_DAYS
+from models.equipment import METRICS, Kind
+from models.hourly import HOUR_MS
+from models.hourly_pump import PumpHours
 from models.reading import Floats, ReadingBlock, UnitKey
 
 FIT_ROWS = 400
@@ -28,6 +33,10 @@ def detectors_as_json(*, units: int, channels: int, rows: int) -> str:
     us, state_bytes = _stream_us(max(1, units // 10), channels, rows)
     told["us_per_value_in_the_stream"] = round(us, 3)
     told["bytes_per_unit_in_the_stream"] = state_bytes
+    us, state_bytes, most_bytes = _wear_us(max(1, units // 10), max(1, 4 * rows))
+    told["us_per_value_wear_in_the_stream"] = round(us, 3)
+    told["bytes_per_unit_wear_in_the_stream"] = state_bytes
+    told["bytes_per_unit_wear_while_learning"] = most_bytes
     return json.dumps(told)
 
 
@@ -83,3 +92,28 @@ def _stream_us(units: int, channels: int, rows: int) -> tuple[float, int]:
         bank.observe(block)
         taken_s += process_time() - before_s if row >= FIT_ROWS else 0.0
     return taken_s * 1e6 / (units * channels * rows), bank.state_bytes() // units
+
+
+def _wear_us(units: int, rows: int) -> tuple[float, int, int]:
+    """Of the wear detectors beside it, per value a sump tells; bytes a unit once it has learned, and at most."""
+    bank = SlowBank(PumpHours)
+    keys = tuple(UnitKey("bench", Kind.PUMP, f"sump-{number}") for number in range(units))
+    names = tuple(METRICS[Kind.PUMP])
+    level, first, second, flow = (names.index(n) for n in ("level_m", "pump1_running", "pump2_running", "flow_m3_h"))
+    rng = np.random.default_rng(1)
+    everyone = np.arange(units)
+    hours = (LEAST_DAYS + 1) * HOURS + 2
+    hourly = np.arange(hours)[:, None] * HOUR_MS + np.arange(3) * STEP_MS
+    taken_s, most_bytes = 0.0, 0
+    # Two weeks of three readings an hour, so that all are judged; then a steady stream.
+    moments = [*hourly.ravel().tolist(), *(hours * HOUR_MS + np.arange(1, rows + 1) * STEP_MS).tolist()]
+    for number, ts_ms in enumerate(moments):
+        values = 10.0 + rng.normal(size=(units, len(names)))
+        values[:, [first, second]] = number // 3 % 2, 1 - number // 3 % 2
+        values[:, level], values[:, flow] = 0.8, 50.0
+        block = ReadingBlock(Kind.PUMP, names, keys, everyone, np.full(units, ts_ms), values)
+        before_s = process_time()
+        bank.observe(block)
+        taken_s += process_time() - before_s if number >= hourly.size else 0.0
+        most_bytes = max(most_bytes, bank.state_bytes())
+    return taken_s * 1e6 / (units * len(names) * rows), bank.state_bytes() // units, most_bytes // units

@@ -27,8 +27,10 @@ from api.pages.values import CauseWords, Contribution, causes, contributions
 from api.pages.wording import KIND_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor, check_site
+from api.translations import msgid
 from ingest import event_log
 from ingest.stores.contract import StoreUnavailable
+from models.detectors.slow_bank import DaysKnown
 from models.equipment import Kind
 from registry import activity
 from registry.coverage import coverage_of
@@ -37,6 +39,7 @@ from registry.listening import deaf_since_ms
 from registry.site import list_sites
 from registry.unit import Unit, get_unit, list_units
 from registry.unit_life import lives_of
+from registry.wear_state import wear_known
 
 UNITS_ON_PAGE = 50
 ALARMS_CONSIDERED = 60
@@ -135,6 +138,7 @@ def show_unit(
             **state,
             "is_store_away": is_store_away,
             "chart": chart,
+            "wear": _wear_words(wear_known(session, found.id), reader),
             "anomaly": _anomaly(session, alarms, state["newest_ms"], found, reader),
             "earlier_alarms": alarm_cards(closed, limits=held.limits, reader=reader),
             "tickets": [
@@ -220,6 +224,15 @@ def _anomaly(
         start_ms=start_ms,
         end_ms=end_ms,
     )
+
+
+def _wear_words(known: DaysKnown | None, reader: Reader) -> str:
+    _ = reader._
+    if known is None:
+        return _(msgid("Nothing is known of its normal days yet"))
+    if known.is_judged:
+        return _(msgid("Judged against its own first two weeks"))
+    return _(msgid("Learning: %(have)s of %(need)s days"), have=int(known.days), need=known.needed_days)
 
 
 def _presences(session: Session, held: Resources, units: list[Unit], reader: Reader) -> Mapping[str, Any]:

@@ -143,6 +143,9 @@ def evidence_facts(kind: Kind, evidence: Mapping[str, Any], *, _: Translator) ->
     for name, value in evidence.items():
         if is_known_metric(kind, name) and isinstance(value, int | float):
             facts.append(Fact(metric_title(kind, name, _=_), value_text(kind, name, float(value), _=_)))
+    sisters = evidence.get("sisters")
+    if isinstance(sisters, int):
+        facts.append(Fact(_(msgid("Compared with")), _(msgid("%(n)s others of the same make"), n=sisters)))
     if "anomaly_score" in evidence and "threshold" in evidence:
         score, threshold = float(evidence["anomaly_score"]), float(evidence["threshold"])
         text = _(

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.detectors.bank import VerdictChange
-from models.detectors.contract import NotEnoughHistory, NothingVaries, StateArrays, StateMismatch, check_state
+from models.detectors.contract import NotEnoughHistory, NothingVaries, StateArrays, check_state
+from models.detectors.learned_hours import LearnedHours
 from models.detectors.seasonal import HOURS, daily_rhythm, without_rhythm
 from models.detectors.slow_change import LEAST_DAYS, SlowChange
 from models.explain import Difference
@@ -40,6 +41,13 @@ class DaysKnown:
 
     def __str__(self) -> str:
         return f"{int(self.days)} of {self.needed_days} days"
+
+
+def days_known_of(arrays: StateArrays) -> DaysKnown:
+    """The same from a saved state."""
+    is_judged = bool(np.any(arrays["is_judged"]))
+    days = float(LEAST_DAYS) if is_judged else len(arrays["learned_hours"]) / HOURS
+    return DaysKnown(days, LEAST_DAYS, is_judged=is_judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class SlowBank:
         self._newest_ms = np.full(0, -1, dtype=np.int64)
         self._rhythm = np.zeros((0, HOURS, len(features)), dtype=np.float32)
         self._level = np.full((0, len(features)), np.nan)
-        self._learned: dict[int, dict[int, npt.NDArray[np.float32]]] = {}
+        self._learned: dict[int, LearnedHours] = {}
 
     def observe(self, block: ReadingBlock) -> list[VerdictChange]:
         """Takes the block's rows in order of time for each unit and returns the verdicts that changed."""
@@ -162,19 +170,14 @@ class SlowBank:
         self._level[places] = np.where(np.isnan(values), level, step)
 
     def _learn(self, place: int, hour: int, row: Floats) -> None:
-        known = self._learned.setdefault(place, {})
-        known[hour] = row.astype(np.float32)
-        if len(known) < self.least_days * HOURS:
-            return
-        if len(known) > MOST_DAYS_KEPT * HOURS:
-            del known[min(known)]
-        if hour % HOURS:
+        known = self._learned.get(place)
+        if known is None:
+            known = self._learned[place] = self._no_hours()
+        known.add(hour, row)
+        if len(known) < self.least_days * HOURS or hour % HOURS:
             # Once a day is often enough to try.
             return
-        days = sorted({each // HOURS for each in known})
-        table = np.full((len(days), HOURS, len(self.channels)), np.nan)
-        for each, values in known.items():
-            table[days.index(each // HOURS), each % HOURS] = values
+        table = known.days()
         rhythm = daily_rhythm(table)
         try:
             self._detector.fit(place, (table - rhythm).reshape(-1, len(self.channels)))
@@ -234,8 +237,6 @@ class SlowBank:
         place = self._place.get(unit)
         if place is None:
             return None
-        known = self._learned.get(place, {})
-        width = len(self.channels)
         at = np.array([place])
         return {
             "is_judged": self._is_judged[at],
@@ -243,31 +244,28 @@ class SlowBank:
             "newest_ms": self._newest_ms[at],
             "level": self._level[place].copy(),
             "rhythm": self._rhythm[place].copy(),
-            "learned_hours": np.array(sorted(known), dtype=np.int64),
-            "learned": np.array([known[hour] for hour in sorted(known)], dtype=np.float32).reshape(-1, width),
+            **self._learned.get(place, self._no_hours()).state(),
             **{f"detector_{name}": array for name, array in self._detector_state(place).items()},
         }
 
     def load(self, unit: UnitKey, arrays: StateArrays) -> None:
         """Takes up what `state_of` gave. Raises StateMismatch; the unit then goes on as it was."""
-        rows = len(np.atleast_1d(arrays.get("learned_hours", np.empty(0))))
         place = self._place_of(unit)
         expected = {**(self.state_of(unit) or {})}
-        expected["learned_hours"] = np.zeros(rows, dtype=np.int64)
-        expected["learned"] = np.zeros((rows, len(self.channels)), dtype=np.float32)
+        for name in ("learned_hours", "learned"):
+            rows = np.atleast_1d(arrays.get(name, np.empty(0))).shape[0]
+            expected[name] = np.zeros((rows, *expected[name].shape[1:]), dtype=expected[name].dtype)
         check_state(arrays, expected)
-        if rows > (MOST_DAYS_KEPT + 1) * HOURS:
-            raise StateMismatch("it holds more hours than are kept")
+        learned = self._no_hours()
+        learned.take(arrays)
         detector = {name.removeprefix("detector_"): a for name, a in arrays.items() if name.startswith("detector_")}
         self._detector.load(place, detector)
         self._is_judged[place] = bool(arrays["is_judged"][0])
         self._newest_ms[place] = int(arrays["newest_ms"][0])
         self._level[place], self._rhythm[place] = arrays["level"], arrays["rhythm"]
         self._learned.pop(place, None)
-        if rows:
-            self._learned[place] = dict(
-                zip(np.asarray(arrays["learned_hours"]).tolist(), np.asarray(arrays["learned"]), strict=True)
-            )
+        if len(learned):
+            self._learned[place] = learned
         at = np.array([place])
         self._verdicts.clear(at)
         if arrays["is_anomalous"][0]:
@@ -275,13 +273,16 @@ class SlowBank:
 
     def state_bytes(self) -> int:
         """Memory of the state held, the hours to learn from included."""
-        learned = sum(len(hours) * len(self.channels) * 4 for hours in self._learned.values())
+        learned = sum(hours.nbytes for hours in self._learned.values())
         arrays = (self._is_judged, self._newest_ms, self._rhythm, self._level)
         return self._detector.state_bytes() + self._sums.nbytes + sum(array.nbytes for array in arrays) + learned
 
     def units(self) -> Iterator[UnitKey]:
         """All units heard."""
         return iter(self._units)
+
+    def _no_hours(self) -> LearnedHours:
+        return LearnedHours(len(self.channels), most=MOST_DAYS_KEPT * HOURS)
 
     def _detector_state(self, place: int) -> dict[str, npt.NDArray[Any]]:
         self._detector.reserve(place)

@@ -31,7 +31,8 @@ def test_the_detectors_are_measured_alone_and_in_the_stream_and_stay_in_their_me
     told = json.loads(detectors_as_json(units=200, channels=8, rows=2))
     assert told["us_per_value_200_units_8_channels"] > 0
     assert told["us_per_value_in_the_stream"] > 0
-    for size in ("200_units_8_channels", "20_units_16_channels", "in_the_stream"):
+    assert told["us_per_value_wear_in_the_stream"] > 0
+    for size in ("200_units_8_channels", "20_units_16_channels", "in_the_stream", "wear_in_the_stream"):
         assert 0 < told[f"bytes_per_unit_{size}"] < 20_000
 
 
