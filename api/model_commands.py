@@ -89,3 +89,10 @@ def models_roll_back_command(unit: UnitArgument, data_dir: DataDir = None) -> No
     """Puts the version before the present one in force again."""
     number = model_life.put_back(told_settings(data_dir=data_dir), unit)
     typer.echo(f"v{number} of {unit} is in force again{AT_NEXT_START}")
+
+
+@models_app.command("overhauled")
+def models_overhauled_command(unit: UnitArgument, data_dir: DataDir = None) -> None:
+    """After an overhaul: takes the unit's next week as its normal one when its wear is judged."""
+    model_life.tell_overhaul(told_settings(data_dir=data_dir), unit)
+    typer.echo(f"noted; the wear of {unit} is judged against its next seven days")

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from alerts import incident
 from alerts.alarm import open_alarms
-from alerts.conditions import ANOMALY, SILENT
+from alerts.conditions import ANOMALY, SILENT, SLOW_CHANGE
 from alerts.derived import DERIVED_COLUMNS
 from alerts.limits import Limits
 from alerts.watch import Signal, Watch
@@ -275,6 +275,8 @@ class Pipeline:
         self._retried(lambda: self._unshelve(now_ms))
 
     def _keep_wear(self, now_ms: int) -> None:
+        for unit in self._wear.take_overhauls(self._directory.known(), now_ms=now_ms):
+            self._carried += self._watch.end_verdict(unit, SLOW_CHANGE, ts_ms=now_ms, received_ms=now_ms)
         self._wear.save_due(self._directory.known(), now_ms=now_ms)
         self._carried += self._watch.tell_sisters(self._wear.compare_due(now_ms), now_ms)
 

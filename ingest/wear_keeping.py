@@ -15,11 +15,12 @@ from models.reading import UnitKey
 from models.sisters import SisterComparison, SisterVerdict
 from registry.database import Database
 from registry.unit import all_units
-from registry.wear_state import put_wear_states, wear_states
+from registry.wear_state import OVERHAULED, overhauled, put_wear_states, wear_states
 
 SAVE_EVERY_MS = 6 * 3_600_000
 FIRST_SAVED_AFTER_MS = 3_600_000
 COMPARE_EVERY_MS = 24 * 3_600_000
+ASK_EVERY_MS = 60_000
 SAVED_AT_ONCE = 50
 """So many a second of a large fleet, so that saving never holds up the stream."""
 SAVED_AT_THE_END = 500
@@ -35,6 +36,7 @@ class WearKeeper:
         self._database = database
         self._saved_ms: dict[UnitKey, int] = {}
         self._compared_ms: int | None = None
+        self._asked_ms = 0
         self._sisters = SisterComparison(tuple(FEATURES[Kind.ELEVATOR].values()))
 
     def restore(
@@ -47,7 +49,7 @@ class WearKeeper:
             bank = self._watch.slow_banks.get(unit.kind)
             if bank is None:
                 continue
-            if unit_id in saved:
+            if saved.get(unit_id, OVERHAULED) != OVERHAULED:
                 try:
                     bank.load(unit, unpack_arrays(saved[unit_id]))
                     self._saved_ms[unit] = now_ms
@@ -75,6 +77,20 @@ class WearKeeper:
         heard = [unit for bank in self._watch.slow_banks.values() for unit in bank.units() if unit in ids]
         heard.sort(key=lambda unit: self._saved_ms.get(unit, 0))
         self._save(heard[:SAVED_AT_THE_END], ids, now_ms)
+
+    def take_overhauls(self, ids: Mapping[UnitKey, int], *, now_ms: int) -> list[UnitKey]:
+        """Once a minute: units that were overhauled are judged against their next week. Returns whose verdict stood."""
+        if now_ms - self._asked_ms < ASK_EVERY_MS:
+            return []
+        self._asked_ms = now_ms
+        with self._database.reading() as session:
+            noted = overhauled(session)
+        units = [unit for unit, unit_id in ids.items() if unit_id in noted and unit.kind in self._watch.slow_banks]
+        stood = [unit for unit in units if unit in self._watch.slow_banks[unit.kind].standing()]
+        for unit in units:
+            self._watch.slow_banks[unit.kind].rebaseline(unit)
+        self._save(units, ids, now_ms)
+        return stood
 
     def compare_due(self, now_ms: int) -> list[SisterVerdict]:
         """Once a day, lifts of one make at one site."""

@@ -12,7 +12,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.detectors.artefact import ArtefactRefused, unpack_arrays
 from models.detectors.slow_bank import DaysKnown, days_known_of
+from registry.activity import Entry
 from registry.database import Table
+from registry.unit import Unit
+
+OVERHAULED = b""
+"""In the place of a state: it is to be learned from where the unit is now."""
 
 
 class WearState(Table):
@@ -38,6 +43,17 @@ def wear_states(session: Session, unit_ids: Iterable[int]) -> dict[int, bytes]:
     wanted = set(unit_ids)
     kept = session.execute(select(WearState.unit_id, WearState.arrays))
     return {unit_id: arrays for unit_id, arrays in kept if unit_id in wanted}
+
+
+def note_overhaul(session: Session, unit: Unit, *, by: str, now_ms: int) -> Entry:
+    """What the unit was like no longer counts: whoever judges its wear takes the next days as its normal."""
+    put_wear_states(session, {unit.id: OVERHAULED}, now_ms=now_ms)
+    return Entry("unit.overhauled", f"unit:{unit.id}", site=unit.site.key, unit_id=unit.id, actor=by, data={})
+
+
+def overhauled(session: Session) -> set[int]:
+    """Ids of the units whose overhaul was noted and not taken up yet."""
+    return set(session.scalars(select(WearState.unit_id).where(WearState.arrays == OVERHAULED)))
 
 
 def wear_known(session: Session, unit_id: int) -> DaysKnown | None:

@@ -12,6 +12,7 @@ from ingest.model_fit import Outcome, Wanted, fit_units, units_to_fit
 from registry import activity
 from registry.model_version import ModelVersion, list_versions, promote, roll_back
 from registry.unit import get_unit
+from registry.wear_state import note_overhaul
 
 Progress = Callable[[int, int], None]
 """Told how many units are done, and of how many."""
@@ -74,6 +75,13 @@ def put_back(settings: Settings, unit: str) -> int:
         entries = roll_back(session, get_unit(session, unit), by=who())
         activity.append(session, entries, now_ms=now_ms())
         return int(entries[0].data["version"])
+
+
+def tell_overhaul(settings: Settings, unit: str) -> None:
+    """What the unit was like no longer counts for its wear. Raises UnknownUnit."""
+    with opened_database(settings, migrates=False) as database, database.writing() as session:
+        entry = note_overhaul(session, get_unit(session, unit), by=who(), now_ms=now_ms())
+        activity.append(session, [entry], now_ms=now_ms())
 
 
 def who() -> str:

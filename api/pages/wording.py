@@ -270,6 +270,7 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "unit.imported": msgid("Units imported"),
         "person.added": msgid("Account added"),
         "site.added": msgid("Compound added"),
+        "unit.overhauled": msgid("Overhauled: its wear is judged anew"),
         "model.fitted": msgid("Model fitted from the history"),
         "model.promoted": msgid("Model put in force"),
         "model.rolled_back": msgid("Former model put in force again"),

@@ -15,8 +15,9 @@ from models.hourly_lift import LiftHours
 from models.reading import ReadingBlock, UnitKey
 from registry.database import Database
 from registry.unit import get_unit
+from registry.wear_state import note_overhaul, overhauled
 from tests.ingest import line as wired
-from tests.ingest.line import Line, raw
+from tests.ingest.line import Line, at_ms, raw
 from tests.models.equipment_days import DAY_MS, FIRE, T0_MS, fire_days
 
 LEAK_DAY = 20.0
@@ -100,3 +101,20 @@ def test_a_lift_unlike_its_sisters_is_a_hint_without_a_ticket(line: Line) -> Non
         line.tick(second_of(day))
     assert line.alarms() == [("unlike_sisters", "unacknowledged", 1)]
     assert line.tickets() == []
+
+
+def test_after_an_overhaul_the_alarm_is_over_and_the_next_week_is_the_normal(line: Line) -> None:
+    days = fire_days(22, leak_from=LEAK_DAY)
+    line.start(watch=watch())
+    line.watch.slow_banks[Kind.FIRE].observe(between(days, 0, 20))
+    line.take(message(between(days, 20, 21.5), 21.5))
+    assert line.alarms() == [("slow_change", "unacknowledged", 1)]
+    with line.database.writing() as session:
+        note_overhaul(session, get_unit(session, FIRE.path), by="chen", now_ms=at_ms(line.second))
+    line.tick(second_of(21.6))
+    assert line.alarms() == [("slow_change", "returned_unacknowledged", 1)]
+    line.take(message(between(days, 21.5, 22), 22))
+    line.tick(second_of(22.1))
+    assert line.watch.slow_banks[Kind.FIRE].standing() == []
+    with line.database.reading() as session:
+        assert overhauled(session) == set()
