@@ -172,7 +172,9 @@ def merge(session: Session, ticket_id: int, into_id: int, *, actor: Actor, note:
     )
     for follower in (Alarm, ResidentReport):
         session.execute(update(follower).where(follower.ticket_id == ticket.id).values(ticket_id=into.id))
-    into.severity = gravest(Severity(into.severity), Severity(ticket.severity)).value
+    graver = gravest(Severity(into.severity), Severity(ticket.severity))
+    if graver.value != into.severity:
+        tickets.make_graver(session, into, graver, now_ms=now_ms)
     into.updated_ms = now_ms
     _add(session, ticket, row, "ticket.merged", {"into": into.id}, actor, now_ms)
     entry = ticket_entry(into, "ticket.took_over", actor, {"from": ticket.id})

@@ -207,7 +207,7 @@ def _attach_ticket(
         graver = gravest(Severity(ticket.severity), condition.severity)
         if graver.value != ticket.severity:
             # The graver alarm names the case from now on.
-            ticket.severity = graver.value
+            tickets.make_graver(session, ticket, graver, now_ms=now_ms)
             if ticket.unit_id is not None:
                 ticket.title = condition.title
         ticket.updated_ms = now_ms

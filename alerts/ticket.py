@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from alerts import signing
+from alerts import due_action, signing
 from alerts.errors import (
     IllegalMove,
     MissingNote,
@@ -213,6 +213,17 @@ def move_ticket(
         ticket.restored_by = ticket.restored_party = None
     session.add(made)
     session.flush()
+    due_action.follow_move(
+        session,
+        ticket.id,
+        site=ticket.site,
+        case=ticket.case,
+        severity=ticket.severity,
+        before=current,
+        stage=to,
+        version=ticket.version,
+        now_ms=now_ms,
+    )
     return made
 
 
@@ -299,7 +310,32 @@ def open_ticket(
     session.flush()
     session.add(TicketMove(ticket_id=ticket.id, at_ms=now_ms, actor=opened_by, from_stage=None, to_stage=ticket.stage))
     session.flush()
+    due_action.plan_ticket(
+        session,
+        ticket.id,
+        site=site,
+        case=case,
+        severity=ticket.severity,
+        stage=Stage.REPORTED,
+        version=ticket.version,
+        now_ms=now_ms,
+    )
     return ticket
+
+
+def make_graver(session: Session, ticket: Ticket, severity: Severity, *, now_ms: int) -> None:
+    """A graver alarm or a duplicate came to the ticket: its deadlines are those of the graver case from now on."""
+    ticket.severity = severity.value
+    due_action.follow_severity(
+        session,
+        ticket.id,
+        site=ticket.site,
+        case=ticket.case,
+        severity=ticket.severity,
+        stage=Stage(ticket.stage),
+        version=ticket.version,
+        now_ms=now_ms,
+    )
 
 
 def get_ticket(session: Session, ticket_id: int, *, for_update: bool = False) -> Ticket:

@@ -19,9 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alerts.alarm import count_open_by_severity
+from alerts.due_action import count_overdue, oldest_due_ms
 from alerts.presence import count_unknown
 from alerts.ticket_list import count_by_stage
 from api.activity_feed import ActivityFeed
+from api.due_worker import OVERDUE_MS
 from api.resources import Resources
 from api.settings import Settings
 from ingest import authority, outbox, quarantine
@@ -83,6 +85,7 @@ class ScrapedFacts(Collector):
                     *_book_metrics(session, now_ms=now_ms),
                     *_flood_metrics(session, now_ms=now_ms, most_per_s=most),
                     *_work_metrics(session),
+                    *_due_metrics(session, now_ms=now_ms),
                     *_life_metrics(session, now_ms=now_ms),
                 ]
         except SQLAlchemyError as error:
@@ -156,6 +159,14 @@ def _work_metrics(session: Session) -> Iterator[Metric]:
     entries = CounterMetricFamily("liandong_activity_entries", "Rows of the activity log")
     entries.add_metric([], activity.last_id(session))
     yield entries
+
+
+def _due_metrics(session: Session, *, now_ms: int) -> Iterator[Metric]:
+    oldest_ms = oldest_due_ms(session, now_ms=now_ms)
+    late_s = 0.0 if oldest_ms is None else (now_ms - oldest_ms) / 1000
+    yield _gauge("liandong_due_action_late_seconds", "How late the oldest action is that was not done yet", late_s)
+    missed = count_overdue(session, before_ms=now_ms - OVERDUE_MS)
+    yield _gauge("liandong_escalations_missed", "Actions that should have been done a minute ago or more", missed)
 
 
 def _life_metrics(session: Session, *, now_ms: int) -> Iterator[Metric]:

@@ -23,6 +23,7 @@ from api.app import create_app
 from api.backup_desk import BackupDesk
 from api.backup_manifest import RESTORING
 from api.clock import now_ms
+from api.due_worker import DueWorker
 from api.embedded_broker import embedded_broker
 from api.metrics_port import told_measures
 from api.resources import DemoAccount, Resources
@@ -228,6 +229,17 @@ def running_ingest(
         worker.stop()
 
 
+@contextmanager
+def running_due_worker(database: Database) -> Iterator[None]:
+    """Deadlines and messages, for as long as the web server runs; several servers share the work."""
+    worker = DueWorker(database, clock=now_ms)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
 def bound_socket(host: str, port: int) -> socket.socket:
     """A listening socket, bound before anything slow starts, so that a port in use is told at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -327,6 +339,7 @@ def run_up(
             demo_accounts=demo_accounts,
         )
         stack.enter_context(told_measures(settings, database, clock=now_ms))
+        stack.enter_context(running_due_worker(database))
         beside(stack, broker_url, store)
         serve_http(resources, listening, told=lambda url: say_ready(f"{url} {mqtt_display}"))
 
@@ -368,6 +381,7 @@ def run_serve(settings: Settings) -> None:
             mqtt_url=address.display if address else settings.mqtt_url,
             broker_is_connected=lambda: address is None or answers(address.host, address.port),
         )
+        stack.enter_context(running_due_worker(database))
         serve_http(resources, listening, told=say_ready)
 
 

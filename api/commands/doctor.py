@@ -8,6 +8,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 from sqlalchemy import func, select
 
+from alerts.due_action import count_overdue, oldest_due_ms
 from api.backup import DESK_SOCKET
 from api.clock import now_ms
+from api.due_worker import OVERDUE_MS
 from api.metrics import program_version
 from api.processes import prepare_data_dir, read_limits
 from api.settings import LOOPBACK_HOSTS, Settings
@@ -35,6 +38,7 @@ from ingest.room import Room, room_left
 from ingest.stores.contract import StoreInUse
 from ingest.stores.opening import open_store
 from registry.activity import Activity
+from registry.calendar import LAST_PUBLISHED_YEAR, is_published
 from registry.database import Database
 from registry.gateway import list_gateways
 
@@ -85,7 +89,13 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _asked(what, partial(ask, settings))
     if _has_tables(settings):
         look_at_outbox = partial(_outbox, most_bytes=settings.outbox_max_bytes)
-        for what, look in (("ledger", _ledger), ("outbox", look_at_outbox), ("time of the log", _time_of_log)):
+        for what, look in (
+            ("ledger", _ledger),
+            ("outbox", look_at_outbox),
+            ("time of the log", _time_of_log),
+            ("escalations", _escalations),
+            ("holidays", _holidays),
+        ):
             yield _asked(what, partial(_with_database, settings, look))
     yield _asked("telemetry store", partial(_store, settings))
     yield _asked("MQTT broker", partial(_broker, settings))
@@ -223,6 +233,31 @@ def _time_of_log(database: Database) -> str:
             f"the newest row is {ahead_s:,.0f} s ahead of this machine's clock: set the clock, by NTP if you can"
         )
     return "nothing was recorded later than now"
+
+
+def _escalations(database: Database) -> str:
+    """Looks for what should have run and did not."""
+    now = now_ms()
+    with database.reading() as session:
+        missed = count_overdue(session, before_ms=now - OVERDUE_MS)
+        oldest_ms = oldest_due_ms(session, now_ms=now)
+    if missed and oldest_ms is not None:
+        raise Broken(
+            f"{missed} should have run and did not, the oldest {(now - oldest_ms) // 60_000} min ago: "
+            "is `liandong up` or `liandong serve` running?"
+        )
+    return "none is overdue"
+
+
+def _holidays(_database: Database) -> str:
+    today = datetime.fromtimestamp(now_ms() / 1000, UTC).date()
+    if not is_published(today):
+        raise Broken(
+            f"those of {today.year} are not known: working days are counted by weekdays; update chinesecalendar"
+        )
+    if not is_published(today + timedelta(days=45)):
+        raise Noted(f"known until the end of {LAST_PUBLISHED_YEAR}; update chinesecalendar before the year ends")
+    return f"known until the end of {LAST_PUBLISHED_YEAR}"
 
 
 def _store(settings: Settings) -> str:

@@ -416,7 +416,7 @@ def test_workers_that_race_with_the_same_signal_make_one_alarm_and_one_ticket(ho
         assert alarm.occurrences == 1
         assert len(house.tickets()) == 1
         with house.database.engine.begin() as connection:
-            for table in ("activity", "alarm", "ticket_move", "ticket"):
+            for table in ("activity", "alarm", "due_action", "ticket_move", "ticket"):
                 connection.execute(text(f"DELETE FROM {table}"))
             connection.execute(text(f"UPDATE activity_head SET last_id = 0, last_hash = '{activity.GENESIS_HASH}'"))
 

@@ -1,0 +1,176 @@
+"""Does what is due: calls, reminders and the steps of the ladder, each once, whoever does it and however late.
+
+The head of the activity log is held first and the due rows after it. Whoever moves a ticket takes them in the other
+order, but never waits for a row that is held here: it was skipped, or it waits for the head as everybody does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.deadlines import LADDER, MINUTE_MS, ActionKind, Goal, Matter, Rung, has_reached
+from alerts.due_action import DueAction, DueState, deadlines_of, plan_next_reminder
+from alerts.notification import Told, tell
+from alerts.severity import Severity
+from alerts.ticket import Ticket
+from alerts.ticket_stages import FINAL_STAGES, Stage
+from registry import activity
+from registry.activity import Entry
+from registry.calendar import hours_of
+from registry.duty import holders, on_duty, shifts_of
+from registry.person import Person
+from registry.role import Party
+
+BATCH = 100
+TOLD_LATE_MS = MINUTE_MS
+"""From here on it is told that an action came late."""
+
+_ACTIVITY: Mapping[ActionKind, str] = {
+    ActionKind.CALL: "ticket.called",
+    ActionKind.REMIND: "ticket.reminded",
+    ActionKind.ESCALATE: "ticket.escalated",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Responsible:
+    """Who is told. `is_nobody_on_duty`: there is a roster, and it has a gap just now."""
+
+    people: list[Person]
+    is_nobody_on_duty: bool
+
+
+def run_due(session: Session, *, now_ms: int, limit: int = BATCH) -> int:
+    """Does up to `limit` of what is due by now; returns how many rows it settled. One transaction, the caller's."""
+    # Takes the head of the log, before any row that somebody else might wait for.
+    activity.append(session, [], now_ms=now_ms)
+    query = (
+        select(DueAction)
+        .where(DueAction.state == DueState.PENDING.value, DueAction.due_ms <= now_ms)
+        .order_by(DueAction.due_ms, DueAction.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = list(session.scalars(query))
+    if not rows:
+        return 0
+    found = session.scalars(select(Ticket).where(Ticket.id.in_({row.ticket_id for row in rows})))
+    tickets = {ticket.id: ticket for ticket in found}
+    desk = _Desk(session, now_ms=now_ms)
+    entries: list[Entry] = []
+    for row in rows:
+        ticket = tickets[row.ticket_id]
+        if _is_needless(row, Stage(ticket.stage)):
+            row.state = DueState.CANCELLED.value
+            continue
+        row.state, row.executed_ms, row.late_ms = DueState.DONE.value, now_ms, now_ms - row.due_ms
+        entries += desk.do(row, ticket)
+    session.flush()
+    if entries:
+        activity.append(session, entries, now_ms=now_ms)
+    return len(rows)
+
+
+def _is_needless(row: DueAction, stage: Stage) -> bool:
+    if stage in FINAL_STAGES:
+        return True
+    return row.kind != ActionKind.CALL and has_reached(stage, Goal(row.goal))
+
+
+class _Desk:
+    """Does one batch; who is responsible where is looked up once."""
+
+    def __init__(self, session: Session, *, now_ms: int) -> None:
+        self._session = session
+        self._now_ms = now_ms
+        self._responsible: dict[tuple[int, int], Responsible] = {}
+
+    def do(self, row: DueAction, ticket: Ticket) -> list[Entry]:
+        """Tells whom it concerns; gives back what happened."""
+        kind = ActionKind(row.kind)
+        answer = self._answer(ticket, row.rung)
+        people, reached = list(answer.people), row.rung
+        while not people and reached + 1 < len(LADDER):
+            # Nobody of that party is known: the next rung is told instead, and that this one is empty.
+            reached += 1
+            people = list(self._answer(ticket, reached).people)
+        if answer.is_nobody_on_duty and row.rung + 1 < len(LADDER):
+            people += [each for each in self._answer(ticket, row.rung + 1).people if each not in people]
+        late_ms = row.late_ms or 0
+        data: dict[str, Any] = {
+            "goal": row.goal,
+            "kind": row.kind,
+            "matter": row.matter,
+            "rung": row.rung,
+            "number": row.number,
+            "due_ms": row.due_ms,
+            "late_min": late_ms // MINUTE_MS if late_ms >= TOLD_LATE_MS else 0,
+            "nobody_on_duty": answer.is_nobody_on_duty,
+            "nobody_known": not answer.people,
+        }
+        told = Told(
+            key=row.key,
+            template=row.kind,
+            severity=Severity(ticket.severity),
+            ticket_id=ticket.id,
+            site=ticket.site.key,
+            data=data
+            | {
+                "title": ticket.title,
+                "opened_by": ticket.opened_by,
+                "unit": ticket.unit.name if ticket.unit is not None else "",
+                "building": ticket.unit.building if ticket.unit is not None else "",
+                "site_name": ticket.site.name,
+                "zone": ticket.site.timezone,
+                "opened_ms": ticket.opened_ms,
+                **self._basis(row),
+            },
+        )
+        hours = hours_of(self._session, ticket.site)
+        count = tell(self._session, told, people, hours=hours, now_ms=self._now_ms)
+        if kind is ActionKind.REMIND:
+            plan_next_reminder(self._session, row, site=ticket.site, now_ms=self._now_ms)
+        return [self._entry(row, ticket, data | {"told": count})]
+
+    def _basis(self, row: DueAction) -> dict[str, Any]:
+        for deadline in deadlines_of(self._session, row.site_id, Matter(row.matter)):
+            if deadline.goal == row.goal:
+                return {"basis": deadline.basis, "is_law": deadline.is_law, "within_s": deadline.within_s}
+        return {"basis": "", "is_law": False, "within_s": 0}
+
+    def _answer(self, ticket: Ticket, rung: int) -> Responsible:
+        key = (ticket.site_id, rung)
+        if key not in self._responsible:
+            self._responsible[key] = responsible(self._session, ticket, LADDER[rung], at_ms=self._now_ms)
+        return self._responsible[key]
+
+    @staticmethod
+    def _entry(row: DueAction, ticket: Ticket, data: dict[str, Any]) -> Entry:
+        return Entry(
+            verb=_ACTIVITY[ActionKind(row.kind)],
+            subject=ticket.subject,
+            site=ticket.site.key,
+            unit_id=ticket.unit_id,
+            data={
+                "title": ticket.title,
+                "severity": ticket.severity,
+                "stage": ticket.stage,
+                "unit": ticket.unit.unit_key.path if ticket.unit is not None else None,
+                **data,
+            },
+        )
+
+
+def responsible(session: Session, ticket: Ticket, rung: Rung, *, at_ms: int) -> Responsible:
+    """Who is on duty for the rung; all who hold its roles where there is no roster, and where it has a gap."""
+    site = ticket.site
+    if rung.party is not Party.DISTRICT:
+        present = [each.person for each in on_duty(session, site, rung.party, at_ms=at_ms)]
+        if present:
+            return Responsible(present, is_nobody_on_duty=False)
+    has_roster = rung.party is not Party.DISTRICT and bool(shifts_of(session, site.id, party=rung.party))
+    everybody = holders(session, site, rung.roles, is_everywhere=rung.is_everywhere)
+    return Responsible(everybody, is_nobody_on_duty=has_roster)

@@ -1,0 +1,237 @@
+"""What people are told: one notification for a person and a step of a case, and its way through their channels.
+
+Notifications and deliveries are written in the transaction of what they tell about. A delivery is claimed before it is
+sent and settled after; one whose sender died is sent again, so that a message may come twice but is never lost.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, case, func, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from alerts.severity import Severity
+from registry.calendar import Hours
+from registry.channel import Channel, channels_of
+from registry.database import BigId, Table
+from registry.person import Person
+
+DIGEST_MS = 15 * 60_000
+"""Minor messages are gathered for so long into one."""
+CLAIM_MS = 120_000
+"""A delivery that was claimed so long ago and not settled has lost its sender."""
+FIRST_RETRY_MS, LAST_RETRY_MS = 15_000, 3_600_000
+MOST_ATTEMPTS = 8
+MOST_IN_DIGEST = 50
+RESULT_LENGTH = 200
+_DIGESTED = frozenset({Severity.MINOR, Severity.ADVISORY})
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Notification(Table):
+    """What one person is told about one step; `template` and `data` become words in their language."""
+
+    __tablename__ = "notification"
+    __table_args__ = (Index("ix_notification_person", "person_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(160), unique=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    # No foreign key: whoever moves a ticket holds its row, and those who tell of it shall not wait for that.
+    ticket_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    site: Mapped[str] = mapped_column(String(64), default="")
+    severity: Mapped[str] = mapped_column(String(16))
+    template: Mapped[str] = mapped_column(String(32))
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    person: Mapped[Person] = relationship(lazy="joined")
+    deliveries: Mapped[list["Delivery"]] = relationship(lazy="selectin", order_by="Delivery.id")
+
+
+class Delivery(Table):
+    """The way of a notification through one channel, with its result."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (Index("ix_delivery_state_next", "state", "next_ms"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    notification_id: Mapped[int] = mapped_column(ForeignKey("notification.id"), index=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channel.id"), index=True)
+    is_urgent: Mapped[bool]
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    next_ms: Mapped[int] = mapped_column(BigInteger)
+    claimed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    settled_ms: Mapped[int | None] = mapped_column(BigInteger)
+    result: Mapped[str] = mapped_column(String(RESULT_LENGTH), default="")
+    channel: Mapped[Channel] = relationship(lazy="joined")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is to be told to several people about one step; `key` names the step."""
+
+    key: str
+    template: str
+    severity: Severity
+    data: dict[str, Any]
+    ticket_id: int | None = None
+    site: str = ""
+
+
+def tell(session: Session, told: Told, people: Collection[Person], *, hours: Hours, now_ms: int) -> int:
+    """Writes one notification for each person who was not told of this step yet; returns how many were written.
+
+    A minor matter waits for the end of the quiet hours and goes out in one digest with others; a grave one at once.
+    """
+    keys = {f"{told.key}:{person.id}": person for person in people}
+    known = set(session.scalars(select(Notification.key).where(Notification.key.in_(keys))))
+    new = {key: person for key, person in keys.items() if key not in known}
+    if not new:
+        return 0
+    channels: defaultdict[int, list[Channel]] = defaultdict(list)
+    for channel in channels_of(session, [person.id for person in new.values()]):
+        if told.severity.rank <= Severity(channel.least_severity).rank:
+            channels[channel.person_id].append(channel)
+    is_urgent = told.severity not in _DIGESTED
+    next_ms = now_ms if is_urgent else hours.quiet_until(now_ms + DIGEST_MS)
+    for key, person in new.items():
+        notification = Notification(
+            key=key,
+            person_id=person.id,
+            ticket_id=told.ticket_id,
+            site=told.site,
+            severity=told.severity.value,
+            template=told.template,
+            data=told.data,
+            created_ms=now_ms,
+        )
+        notification.deliveries = [
+            Delivery(
+                channel_id=channel.id,
+                is_urgent=is_urgent,
+                state=DeliveryState.WAITING.value,
+                attempts=0,
+                next_ms=next_ms,
+                result="",
+            )
+            for channel in channels[person.id]
+        ]
+        session.add(notification)
+    session.flush()
+    return len(new)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What goes through one channel in one message: a single urgent delivery, or a digest of minor ones."""
+
+    channel: Channel
+    delivery_ids: tuple[int, ...]
+    notifications: tuple[Notification, ...]
+
+
+def claim_parcels(session: Session, *, now_ms: int, busy: Collection[int], most: int) -> list[Parcel]:
+    """Takes what is due, one parcel for each channel that is not `busy`, and marks it as being sent."""
+    due = select(Delivery.channel_id).where(
+        or_(
+            (Delivery.state == DeliveryState.WAITING.value) & (Delivery.next_ms <= now_ms),
+            (Delivery.state == DeliveryState.SENDING.value) & (Delivery.claimed_ms <= now_ms - CLAIM_MS),
+        )
+    )
+    if busy:
+        due = due.where(Delivery.channel_id.not_in(busy))
+    # A channel with something urgent comes before one with a digest, and an old one before a new one.
+    due = due.group_by(Delivery.channel_id).order_by(
+        func.max(case((Delivery.is_urgent, 1), else_=0)).desc(), func.min(Delivery.next_ms)
+    )
+    parcels = []
+    for channel_id in list(session.scalars(due.limit(most))):
+        parcel = _claim(session, channel_id, now_ms=now_ms)
+        if parcel is not None:
+            parcels.append(parcel)
+    return parcels
+
+
+def _claim(session: Session, channel_id: int, *, now_ms: int) -> Parcel | None:
+    query = (
+        select(Delivery)
+        .where(
+            Delivery.channel_id == channel_id,
+            or_(
+                (Delivery.state == DeliveryState.WAITING.value) & or_(Delivery.next_ms <= now_ms, ~Delivery.is_urgent),
+                (Delivery.state == DeliveryState.SENDING.value) & (Delivery.claimed_ms <= now_ms - CLAIM_MS),
+            ),
+        )
+        .order_by(Delivery.is_urgent.desc(), Delivery.next_ms, Delivery.id)
+        .limit(MOST_IN_DIGEST)
+        .with_for_update(skip_locked=True, of=Delivery)
+    )
+    rows = list(session.scalars(query))
+    if not rows:
+        return None
+    urgent = [row for row in rows if row.is_urgent]
+    taken = urgent[:1] or rows
+    if not urgent and all(row.state == DeliveryState.WAITING and row.next_ms > now_ms for row in rows):
+        return None
+    for row in taken:
+        row.state, row.claimed_ms = DeliveryState.SENDING.value, now_ms
+        row.attempts += 1
+    session.flush()
+    found = {
+        each.id: each
+        for each in session.scalars(
+            select(Notification).where(Notification.id.in_([row.notification_id for row in taken]))
+        )
+    }
+    return Parcel(
+        channel=taken[0].channel,
+        delivery_ids=tuple(row.id for row in taken),
+        notifications=tuple(found[row.notification_id] for row in taken),
+    )
+
+
+def settle(session: Session, delivery_ids: Sequence[int], *, is_sent: bool, result: str, now_ms: int) -> None:
+    """Writes down what became of a parcel; what failed is tried again later, and later, and at last given up."""
+    rows = session.scalars(select(Delivery).where(Delivery.id.in_(delivery_ids)).with_for_update(of=Delivery))
+    for row in rows:
+        row.result, row.claimed_ms = result[:RESULT_LENGTH], None
+        if is_sent:
+            row.state, row.settled_ms = DeliveryState.SENT.value, now_ms
+        elif row.attempts >= MOST_ATTEMPTS:
+            row.state, row.settled_ms = DeliveryState.FAILED.value, now_ms
+        else:
+            row.state = DeliveryState.WAITING.value
+            row.next_ms = now_ms + min(FIRST_RETRY_MS * 4 ** (row.attempts - 1), LAST_RETRY_MS)
+
+
+def is_any_due(session: Session, *, now_ms: int) -> bool:
+    query = select(Delivery.id).where(
+        or_(
+            (Delivery.state == DeliveryState.WAITING.value) & (Delivery.next_ms <= now_ms),
+            (Delivery.state == DeliveryState.SENDING.value) & (Delivery.claimed_ms <= now_ms - CLAIM_MS),
+        )
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def notifications_of(session: Session, person_id: int, *, limit: int) -> list[Notification]:
+    """The newest first."""
+    query = select(Notification).where(Notification.person_id == person_id).order_by(Notification.id.desc())
+    return list(session.scalars(query.limit(limit)))
+
+
+def count_deliveries(session: Session) -> dict[DeliveryState, int]:
+    counts = dict.fromkeys(DeliveryState, 0)
+    for state, count in session.execute(select(Delivery.state, func.count()).group_by(Delivery.state)):
+        counts[DeliveryState(state)] = count
+    return counts

@@ -1,0 +1,82 @@
+"""Does what is due, beside the web server: in every process that serves, each action once whoever gets to it first."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from prometheus_client import Counter
+
+from alerts.due_action import count_overdue, oldest_due_ms
+from alerts.escalation import run_due
+from registry.database import Database
+
+EVERY_S = 1.0
+AUDIT_EVERY_S = 60.0
+OVERDUE_MS = 60_000
+"""What has been due for so long and was not done is an escalation that should have run and did not."""
+
+actions_total = Counter("liandong_due_actions", "Due actions settled by this process")
+failures_total = Counter("liandong_due_action_failures", "Times that due actions could not be done")
+
+log = structlog.get_logger(__name__)
+
+
+def run_all_due(database: Database, *, now_ms: int, is_ending: Callable[[], bool] = lambda: False) -> int:
+    """Settles whatever is due by now, a bounded batch in a transaction; returns how many rows that were."""
+    done = 0
+    while not is_ending():
+        with database.reading() as session:
+            if oldest_due_ms(session, now_ms=now_ms) is None:
+                break
+        with database.writing() as session:
+            settled = run_due(session, now_ms=now_ms)
+        if not settled:
+            # Another worker holds what is left.
+            break
+        done += settled
+        actions_total.inc(settled)
+    return done
+
+
+class DueWorker:
+    """A thread that survives its own failures: without it nobody is called any more."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], int], every_s: float = EVERY_S) -> None:
+        self._database = database
+        self._clock = clock
+        self._every_s = every_s
+        self._stopping = threading.Event()
+        self._audited_ms = 0
+        self._thread = threading.Thread(target=self._run, name="due-worker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Lets the batch under way end."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._every_s):
+            try:
+                now_ms = self._clock()
+                self._audit(now_ms)
+                run_all_due(self._database, now_ms=now_ms, is_ending=self._stopping.is_set)
+            except Exception:
+                # Whatever it was, the next round tries again.
+                failures_total.inc()
+                log.exception("what is due was not done")
+
+    def _audit(self, now_ms: int) -> None:
+        if now_ms - self._audited_ms < AUDIT_EVERY_S * 1000:
+            return
+        self._audited_ms = now_ms
+        with self._database.reading() as session:
+            missed = count_overdue(session, before_ms=now_ms - OVERDUE_MS)
+            oldest_ms = oldest_due_ms(session, now_ms=now_ms)
+        if missed and oldest_ms is not None:
+            log.error(
+                "escalations were missed and are done now", missed=missed, late_min=(now_ms - oldest_ms) // 60_000
+            )
