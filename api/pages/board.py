@@ -29,7 +29,7 @@ from registry.role import Actor
 from registry.site import list_sites
 from registry.unit import count_units
 
-CARDS_PER_SEVERITY = 60
+CARDS_PER_SEVERITY = 40
 QUIET_AFTER_MS = 2 * 60_000
 """Equipment that is watched sends more often than that; longer silence is told."""
 
