@@ -29,8 +29,10 @@ from api.commands import (
     quarantine,
     score,
 )
+from api.commands.csv_table import TableRefused
 from api.commands.options import DataDir, told_settings
 from api.embedded_broker import reachable_url
+from api.file_commands import rank_command, tally_command
 from api.logs import configure_logs, configure_logs_of
 from api.mapping_commands import mapping_app
 from api.metrics_port import MetricsPortRefused
@@ -68,6 +70,8 @@ app.add_typer(broker_app, name="broker")
 app.add_typer(mapping_app, name="mapping")
 app.add_typer(models_app, name="models")
 app.command("train")(train_command)
+app.command("rank")(rank_command)
+app.command("tally")(tally_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
 app.add_typer(bench_app, name="bench")
@@ -83,6 +87,7 @@ KNOWN_FAILURES = (
     StartRefused,
     StoreError,
     score.ScoreRefused,
+    TableRefused,
     quarantine.NothingToDo,
     administration.Unsound,
     BackupRefused,
