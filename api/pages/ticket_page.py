@@ -14,14 +14,16 @@ from alerts.casework import InvalidAddition
 from alerts.errors import IllegalMove, MissingNote, MissingProof, OtherPartyNeeded, UnknownTicket
 from alerts.hold import HoldReason
 from alerts.ticket import MAX_NOTE_LENGTH, Brought, Ticket, get_ticket, moves_of
+from alerts.ticket_list import list_tickets
 from alerts.ticket_record import PHOTO_TYPES, CostKind, MediationState
 from alerts.ticket_stages import PROOFS, Need, Stage
 from alerts.upload import MAX_UPLOAD_BYTES, RefusedUpload, Upload, read_upload
 from api.idempotency import claimed
 from api.pages.alarm_cards import alarm_card
 from api.pages.case_cards import case_of
-from api.pages.rendering import reader_of, render
+from api.pages.rendering import Reader, reader_of, render
 from api.pages.ticket_cards import (
+    TicketCard,
     actor_name,
     need_list,
     offers,
@@ -49,6 +51,7 @@ from registry.replay import KeyReused
 from registry.role import Actor, Party
 
 LARGEST_ID = 2**62
+MOST_BESIDE = 5
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
@@ -125,6 +128,14 @@ def move_ticket(
     return ticket_page(request, actor, held, ticket_id, problem=problem, note=note, status_code=status_code)
 
 
+def _beside(session: Session, ticket: Ticket, *, reader: Reader) -> list[TicketCard]:
+    """Other open tickets of the same unit: one of them may be a duplicate."""
+    if ticket.unit_id is None:
+        return []
+    found = list_tickets(session, is_open=True, unit_id=ticket.unit_id, limit=MOST_BESIDE + 1)
+    return [ticket_card(other, reader=reader) for other in found if other.id != ticket.id][:MOST_BESIDE]
+
+
 def kept_upload(held: Resources, file: UploadFile | None) -> tuple[Upload, str]:
     """The file, painted anew and on disk, with its digest. Raises RefusedUpload. Blocks."""
     content = file.file.read(MAX_UPLOAD_BYTES + 1) if file is not None else b""
@@ -172,6 +183,7 @@ def ticket_page(
             proofs=[(each, reader._(NEED_TITLES[each]), each in ticket.demanded) for each in sorted(PROOFS)],
             case=case_of(session, ticket, moves, reader=reader),
             reads_files=names,
+            beside=_beside(session, ticket, reader=reader),
             cost_kinds=[(each, reader._(COST_KIND_TITLES[each])) for each in CostKind],
             mediation_states=[(each, reader._(MEDIATION_TITLES[each])) for each in MediationState],
             may=lambda what: reader.may("POST", "/tickets/{ticket_id}/" + what, site=ticket.site.key),

@@ -5,11 +5,11 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from alerts import incident
+from alerts import casework, incident
 from alerts.conditions import condition_table
 from alerts.incident import JOINT_TITLE
 from alerts.limits import Limits
@@ -18,12 +18,15 @@ from alerts.severity import Severity
 from alerts.signing import SIGNING_PARTIES, parties_of
 from alerts.ticket import MAX_NOTE_LENGTH
 from alerts.ticket_list import TicketFilter, Word, find_tickets
+from alerts.ticket_record import PHOTO_TYPES
 from alerts.ticket_stages import FINAL_STAGES, Stage, TicketKind
+from alerts.upload import RefusedUpload
 from api.idempotency import claimed
 from api.pages.board import SiteChoice
 from api.pages.rendering import reader_of, render
 from api.pages.ticket_cards import ticket_card
-from api.pages.wording import PARTY_TITLES, SEVERITY_TITLES, STAGE_TITLES, TICKET_KIND_TITLES
+from api.pages.ticket_page import kept_upload
+from api.pages.wording import PARTY_TITLES, SEVERITY_TITLES, STAGE_TITLES, TICKET_KIND_TITLES, UPLOAD_FAULT_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor, check_csrf, check_site
 from api.translations import Translator
@@ -151,13 +154,19 @@ def open_ticket(
     severity: Text = "",
     description: Text = "",
     form_key: Text = "",
+    photo: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     _ = reader_of(request)._
+    entered = {"title": title, "kind": kind, "severity": severity, "description": description}
     chosen_kind = next((each for each in TicketKind if each.value == kind), None)
     chosen_severity = next((each for each in Severity if each.value == severity), None)
     if not title.strip() or not where or chosen_kind is None or chosen_severity is None:
         problem = _("Say where it is, what it is about, and how grave it is.")
-        entered = {"title": title, "kind": kind, "severity": severity, "description": description}
+        return _new_form(request, actor, held, where=where, entered=entered, problem=problem, status_code=422)
+    try:
+        upload = kept_upload(held, photo) if photo is not None and photo.filename else None
+    except RefusedUpload as error:
+        problem = _(UPLOAD_FAULT_TITLES[error.fault])
         return _new_form(request, actor, held, where=where, entered=entered, problem=problem, status_code=422)
     with held.database.writing() as session:
         asked = ["open", where, title, kind, severity, description]
@@ -178,6 +187,8 @@ def open_ticket(
             now_ms=held.clock(),
         )
         ticket_id = ticket.id
+        if upload is not None:
+            casework.attach(session, ticket, *upload, actor=actor, now_ms=held.clock())
         if claim is not None:
             claim.row.result = str(ticket_id)
     return RedirectResponse(f"/tickets/{ticket_id}", status_code=303)
@@ -235,5 +246,6 @@ def _new_form(
         max_title_length=MAX_TITLE_LENGTH,
         max_note_length=MAX_NOTE_LENGTH,
         problem=problem,
+        picture_types=",".join(sorted(PHOTO_TYPES)),
         form_key=secrets.token_urlsafe(16),
     )

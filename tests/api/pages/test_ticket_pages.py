@@ -246,6 +246,35 @@ def test_a_photo_can_come_with_the_move(world: World, admin: Browser, ticket_id:
     assert list(page.all("img", alt="x.jpg"))
 
 
+def test_a_new_ticket_may_bring_a_photo_and_a_false_one_opens_none(world: World, admin: Browser) -> None:
+    made = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(made, "PNG")
+    form = {
+        CSRF_FIELD: admin.headers[CSRF_HEADER],
+        "where": HERE,
+        "title": "Leak",
+        "kind": "flood",
+        "severity": "major",
+    }
+
+    def send(content: bytes) -> int:
+        files = {"photo": ("x.png", content, "image/png")}
+        return world.client.post("/tickets/new", headers=admin.headers, data=form, files=files).status_code
+
+    assert [send(b"MZ"), send(made.getvalue())] == [422, 303]
+    assert list(admin.get("/tickets/1").all("img", alt="x.jpg"))
+    assert admin.get("/tickets/2").status == 404
+
+
+def test_other_open_tickets_of_the_unit_stand_beside(world: World, admin: Browser, ticket_id: int) -> None:
+    admin.post("/tickets/new", where=PUMP.path, title="It rattles", kind="fault", severity="minor")
+    assert "Also open of this unit: Ticket 2 · It rattles" in admin.get(f"/tickets/{ticket_id}").text
+    admin.post("/tickets/2/merge", into=str(ticket_id))
+    text = admin.get(f"/tickets/{ticket_id}").text
+    assert "Also open of this unit" not in text
+    assert "took over the duplicate Ticket 2" in text
+
+
 @pytest.mark.parametrize(
     ("what", "fields", "told"),
     [
