@@ -131,6 +131,32 @@ def tell(session: Session, told: Told, people: Collection[Person], *, hours: Hou
     return len(new)
 
 
+def tell_through(session: Session, channel: Channel, *, template: str, now_ms: int) -> Notification:
+    """Writes a message for one channel of a person, whatever its rules are."""
+    notification = Notification(
+        key=f"{template}:{channel.id}:{now_ms}",
+        person_id=channel.person_id,
+        site="",
+        severity=Severity.ADVISORY.value,
+        template=template,
+        data={},
+        created_ms=now_ms,
+        deliveries=[
+            Delivery(
+                channel_id=channel.id,
+                is_urgent=True,
+                state=DeliveryState.WAITING.value,
+                attempts=0,
+                next_ms=now_ms,
+                result="",
+            )
+        ],
+    )
+    session.add(notification)
+    session.flush()
+    return notification
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """What goes through one channel in one message: a single urgent delivery, or a digest of minor ones."""

@@ -46,6 +46,7 @@ from api.errors import (
     WrongHost,
 )
 from ingest.stores.contract import StoreError, StoreInUse, StoreUnavailable
+from registry.channel import UnknownChannel
 from registry.errors import DatabaseUnavailable, UnknownSite, UnknownUnit
 from registry.errors import InvalidField as InvalidRegisterField
 from registry.replay import KeyReused
@@ -101,6 +102,7 @@ TABLE: Mapping[type[Exception], Row] = MappingProxyType(
         UnknownMetric: Row(_S.NOT_FOUND, "unknown-metric", "No such metric", ("unit", "metric", "metrics")),
         UnknownAlarm: Row(_S.NOT_FOUND, "unknown-alarm", "No such alarm", ("alarm_id",)),
         UnknownTicket: Row(_S.NOT_FOUND, "unknown-ticket", "No such ticket", ("ticket_id",)),
+        UnknownChannel: Row(_S.NOT_FOUND, "unknown-channel", "No such channel", ("channel_id",)),
         UnknownMessage: Row(_S.NOT_FOUND, "unknown-message", "No such message in quarantine", ("message_id",)),
         IllegalMove: Row(
             _S.CONFLICT, "illegal-move", "Move not possible", ("subject", "current", "wanted", "allowed", "moved_by")

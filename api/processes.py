@@ -23,10 +23,12 @@ from api.app import create_app
 from api.backup_desk import BackupDesk
 from api.backup_manifest import RESTORING
 from api.clock import now_ms
+from api.delivery_worker import DeliveryWorker
 from api.due_worker import DueWorker
 from api.embedded_broker import embedded_broker
 from api.metrics_port import told_measures
 from api.resources import DemoAccount, Resources
+from api.senders import open_secret_box
 from api.settings import Settings
 from ingest.alarm_topics import AlarmTopics
 from ingest.foreign import ForeignTopics
@@ -230,14 +232,20 @@ def running_ingest(
 
 
 @contextmanager
-def running_due_worker(database: Database) -> Iterator[None]:
+def running_due_worker(settings: Settings, database: Database) -> Iterator[None]:
     """Deadlines and messages, for as long as the web server runs; several servers share the work."""
-    worker = DueWorker(database, clock=now_ms)
-    worker.start()
+    box = open_secret_box(settings)
+    workers = (
+        DueWorker(database, clock=now_ms),
+        DeliveryWorker(database, box=box, language=settings.language, clock=now_ms),
+    )
+    for worker in workers:
+        worker.start()
     try:
         yield
     finally:
-        worker.stop()
+        for worker in workers:
+            worker.stop()
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -339,7 +347,7 @@ def run_up(
             demo_accounts=demo_accounts,
         )
         stack.enter_context(told_measures(settings, database, clock=now_ms))
-        stack.enter_context(running_due_worker(database))
+        stack.enter_context(running_due_worker(settings, database))
         beside(stack, broker_url, store)
         serve_http(resources, listening, told=lambda url: say_ready(f"{url} {mqtt_display}"))
 
@@ -381,7 +389,7 @@ def run_serve(settings: Settings) -> None:
             mqtt_url=address.display if address else settings.mqtt_url,
             broker_is_connected=lambda: address is None or answers(address.host, address.port),
         )
-        stack.enter_context(running_due_worker(database))
+        stack.enter_context(running_due_worker(settings, database))
         serve_http(resources, listening, told=say_ready)
 
 

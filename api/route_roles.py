@@ -108,6 +108,11 @@ _PAGES: Mapping[tuple[str, str], Access] = {
     ("GET", "/report/{code}"): PUBLIC,
     ("POST", "/report/{code}"): PUBLIC,
     ("GET", "/report/status/{number}"): PUBLIC,
+    # Everybody sees what they were told; where they are reached is for staff and volunteers to say.
+    ("GET", "/messages"): EVERYBODY,
+    ("POST", "/messages/channels"): REPORTERS,
+    ("POST", "/messages/channels/{channel_id}/remove"): REPORTERS,
+    ("POST", "/messages/channels/{channel_id}/test"): REPORTERS,
     ("GET", "/data-quality"): DATA_KEEPERS,
     ("POST", "/data-quality/messages/{message_id}/discard"): frozenset({Role.ADMIN, Role.PROPERTY_MANAGER}),
 }

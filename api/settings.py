@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     detector_fit_rows: int = Field(default=400, ge=50)
     alarm_budget_per_unit_month: float = Field(default=0.08, gt=0)
     """False alarms of the detectors that are accepted of one unit in a month; 0.08 is about one a year."""
+    channel_key: SecretStr = SecretStr("")
+    """Encrypts the addresses of people's channels. Unset: a key in the data directory; two servers need one key."""
     train_days: float = Field(default=14.0, gt=0)
     """History that `liandong train` wants of a unit before it fits a model."""
 
@@ -121,7 +123,13 @@ class Settings(BaseSettings):
         """What must stand in no log line."""
         password = self.resolved_database_url.password
         broker = urlsplit(self.mqtt_url).password or ""
-        found = [self.influx_token.get_secret_value(), str(password or ""), broker, unquote(broker)]
+        found = [
+            self.influx_token.get_secret_value(),
+            self.channel_key.get_secret_value(),
+            str(password or ""),
+            broker,
+            unquote(broker),
+        ]
         return [secret for secret in found if secret]
 
     @property

@@ -11,11 +11,13 @@ from api.clock import now_ms
 from api.commands.demo_tickets import add_demo_tickets
 from api.processes import StartRefused, run_up
 from api.resources import DemoAccount
+from api.senders import open_secret_box
 from api.settings import Settings
 from api.translations import translator
 from ingest.stores.contract import TelemetryStore
 from models.equipment import Kind
 from models.reading import UnitKey
+from registry.channel import ChannelKind, add_channel
 from registry.database import Database
 from registry.person import add_person, find_person, hash_password
 from registry.role import Role
@@ -45,6 +47,7 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
     story = load_scenario(scenario)
 
     def prepare(database: Database) -> None:
+        box = open_secret_box(settings)
         rows = register_rows(story)
         with database.writing() as session:
             now = now_ms()
@@ -57,7 +60,17 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
             if missing:
                 password = hash_password(DEMO_PASSWORD)
                 for account in missing:
-                    add_person(session, name=account.name, password=password, role=account.role, now_ms=now)
+                    person = add_person(session, name=account.name, password=password, role=account.role, now_ms=now)
+                    add_channel(
+                        session,
+                        person_id=person.id,
+                        kind=ChannelKind.CONSOLE,
+                        address="",
+                        label="",
+                        least_severity="major",
+                        box=box,
+                        now_ms=now,
+                    )
             first = find_site(session, rows[0]["site"]) if rows else None
             if first is not None:
                 people = [account.name for account in DEMO_ACCOUNTS]

@@ -11,6 +11,7 @@ from api.pages import (
     assets,
     board,
     data_quality,
+    messages,
     report,
     report_codes,
     sign_in,
@@ -34,6 +35,7 @@ for part in (
     report,
     report_codes,
     data_quality,
+    messages,
     sign_in,
     assets,
 ):

@@ -32,6 +32,7 @@ NAVIGATION = (
     ("/units", msgid("Units")),
     ("/tickets", msgid("Tickets")),
     ("/alarms", msgid("Alarms")),
+    ("/messages", msgid("My messages")),
     ("/data-quality", msgid("Data quality")),
 )
 

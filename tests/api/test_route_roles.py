@@ -32,6 +32,7 @@ def places(world: World) -> dict[str, str]:
         "alarm_id": str(alarm_id),
         "ticket_id": str(world.ticket_of(alarm_id)),
         "message_id": "1",
+        "channel_id": "1",
         "attachment_id": "1",
     }
 

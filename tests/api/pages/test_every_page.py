@@ -46,6 +46,7 @@ def pages(world: World, admin: Browser) -> dict[str, Page]:
         "/tickets/new": f"/tickets/new?unit={LIFT.path}",
         "/tickets/{ticket_id}": f"/tickets/{ticket_id + 2}",
         "/data-quality": "/data-quality",
+        "/messages": "/messages",
         "/report-codes": f"/report-codes?unit={PUMP.path}",
     }
     found = {template: admin.get(address) for template, address in addresses.items()}
