@@ -1,8 +1,9 @@
 """Cumulative sums against a baseline that stands still: what creeps for days, and what has changed for good.
 
-Every channel is measured against its median of the fit rows, in units of how much the mean of a *day* (`rows_per_day`
-rows) of it wanders there. Two sums a channel, upward and downward, add what exceeds an allowance (Page, Continuous
-inspection schemes, 1954). Small steps that last add up; a single wild row cannot, for what one row adds is bounded.
+Every channel is measured against the median of its daily means in the fit rows, in units of how much the mean of a day
+(`rows_per_day` rows) wanders there. Two sums a channel, upward and downward, add what exceeds an allowance (Page,
+Continuous inspection schemes, 1954). Small steps that last add up; a single wild row cannot, for what one row adds is
+bounded.
 
 The allowance of one day's deviation also covers that the baseline is itself the mean of some fourteen days and hence
 uncertain by a quarter of a day's deviation. A day's deviation known from so few days is taken as larger than measured
@@ -124,7 +125,9 @@ class SlowChange:
         means = np.where(told, days, 0.0).sum(axis=1) / np.maximum(counts, 1)
         means = means[counts >= USUAL_SHARE_OF_A_DAY * pace]
         values = column[~np.isnan(column)]
-        low, level, high = np.quantile(values, [0.01, 0.5, 0.99])
+        low, middle, high = np.quantile(values, [0.01, 0.5, 0.99])
+        # Sums follow means: of counts, the middle row and the mean of a day may lie a deviation apart for ever.
+        level = float(np.median(means)) if len(means) > 2 else middle
         independent = (high - low) / (2 * stats.norm.ppf(0.99)) / np.sqrt(pace)
         doubt = stats.t.ppf(CONFIDENCE, max(len(means), 3) - 1) / stats.norm.ppf(CONFIDENCE)
         deviation = float(np.std(means, ddof=1)) if len(means) > 2 else 0.0

@@ -288,3 +288,19 @@ def test_an_anomaly_says_how_much_what_it_was_before_and_what_it_may_be(world: W
     text = admin.get(f"/alarms/{alarm_id}").text
     for words in ("11.5 m³/h", "26 – 33 m³/h", "5.1 A", "Inlet, impeller or pipe blocked", "Lift the pump"):
         assert words in text
+
+
+def test_wear_is_explained_by_features_that_can_be_seen_in_a_chart(world: World, admin: Browser) -> None:
+    evidence = {
+        "since_ms": NOON_MS - 86_400_000,
+        "anomaly_score": 1.3,
+        "threshold": 1.0,
+        "contributions": [["level_per_flow_1_m2", 0.9], ["rebound_m", 0.1]],
+        "differences": [["level_per_flow_1_m2", 0.26, 0.21, 0.23], ["rebound_m", 0.05, -0.01, 0.01]],
+    }
+    alarm_id = world.signal(PUMP, "slow_change", evidence=evidence)  # type: ignore[arg-type]
+    page = admin.get(f"/alarms/{alarm_id}")
+    assert "Changes slowly: wear, dirt or ageing" in page.text
+    assert "Level change per volume pumped 0.26 1/m² 0.21 – 0.23 1/m²" in page.text
+    assert "Check valve leaks: water runs back after a stop" in page.text
+    assert "Nothing is known of its normal days yet" in admin.get(f"/units/{PUMP.path}").text
