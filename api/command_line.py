@@ -24,6 +24,7 @@ from api.commands import (
     bench,
     demo,
     doctor,
+    evaluate,
     gateways,
     mapping,
     quarantine,
@@ -32,6 +33,7 @@ from api.commands import (
 from api.commands.csv_table import TableRefused
 from api.commands.options import DataDir, told_settings
 from api.embedded_broker import reachable_url
+from api.evaluate_command import evaluate_command
 from api.file_commands import rank_command, tally_command
 from api.logs import configure_logs, configure_logs_of
 from api.mapping_commands import mapping_app
@@ -72,6 +74,7 @@ app.add_typer(models_app, name="models")
 app.command("train")(train_command)
 app.command("rank")(rank_command)
 app.command("tally")(tally_command)
+app.command("evaluate")(evaluate_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
 app.add_typer(bench_app, name="bench")
@@ -82,6 +85,7 @@ KNOWN_FAILURES = (
     BrokerUnreachable,
     LoadRefused,
     bench.BenchFailed,
+    evaluate.EvaluationRefused,
     RegistryError,
     SimulatorError,
     StartRefused,

@@ -44,7 +44,9 @@ class ScoreReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Series:
+class Series:
+    """A file as it stands: values of shape (rows, channels), NaN where a cell was empty."""
+
     time_name: str
     times: list[str]
     channels: tuple[str, ...]
@@ -57,7 +59,7 @@ def score_file(path: Path, *, fit_rows: int, ignore: Sequence[str] = (), out: Pa
     Separator `,` or `;`; the first column is the time and is copied as it stands; every other column that is not in
     `ignore` is a channel. A row that could not be judged has an empty score and is not in alarm. Raises `ScoreRefused`.
     """
-    series = _read(path, ignore=ignore)
+    series = read_series(path, ignore=ignore)
     if len(series.times) <= fit_rows:
         raise ScoreRefused(
             path,
@@ -70,7 +72,7 @@ def score_file(path: Path, *, fit_rows: int, ignore: Sequence[str] = (), out: Pa
         facts = detector.fit(0, series.values[:fit_rows])
     except DetectorError as error:
         raise ScoreRefused(path, str(error), fit_rows=fit_rows) from error
-    timing = _timing(series.times)
+    timing = timing_of(series.times)
     judged = judge_series(detector, series.values[fit_rows:], follows_gap=timing.follows_gap[fit_rows:])
     try:
         with out.open("w", newline="", encoding="utf-8") as file:
@@ -103,7 +105,8 @@ def score_file(path: Path, *, fit_rows: int, ignore: Sequence[str] = (), out: Pa
     return ScoreReport(len(judged.anomaly_score), int(judged.is_anomalous.sum()), tuple(notes))
 
 
-def _read(path: Path, *, ignore: Sequence[str]) -> _Series:
+def read_series(path: Path, *, ignore: Sequence[str] = ()) -> Series:
+    """Separator `,` or `;`, the first column is the time. Raises `ScoreRefused`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -134,7 +137,7 @@ def _read(path: Path, *, ignore: Sequence[str]) -> _Series:
     if twice:
         raise ScoreRefused(path, f"two columns are called {twice[0]!r}", columns=tuple(twice))
     values = np.column_stack([_numbers(path, header[c], [row[c] for row in rows]) for c in kept])
-    return _Series(header[0], [row[0] for row in rows], tuple(names), values)
+    return Series(header[0], [row[0] for row in rows], tuple(names), values)
 
 
 def _numbers(path: Path, name: str, cells: list[str]) -> Floats:
@@ -160,7 +163,7 @@ def _number(path: Path, name: str, line: int, cell: str) -> float:
         ) from None
 
 
-def _notes(series: _Series, *, constant: tuple[str, ...], missing: tuple[str, ...]) -> list[str]:
+def _notes(series: Series, *, constant: tuple[str, ...], missing: tuple[str, ...]) -> list[str]:
     notes = []
     if constant:
         notes.append(f"not judged, constant in the fit rows: {_named(constant)}")
@@ -170,19 +173,20 @@ def _notes(series: _Series, *, constant: tuple[str, ...], missing: tuple[str, ..
 
 
 @dataclass(frozen=True, slots=True)
-class _Timing:
+class Timing:
     """`follows_gap` says of each row whether rows are missing before it; times that cannot be read know no gap."""
 
     follows_gap: Bools
     notes: tuple[str, ...]
 
 
-def _timing(times: list[str]) -> _Timing:
+def timing_of(times: list[str]) -> Timing:
+    """Where rows are missing or out of order, as far as the times can be read."""
     none: Bools = np.zeros(len(times), dtype=bool)
-    seconds = _seconds(times)
+    seconds = seconds_of(times)
     if seconds is None:
         repeated = sum(1 for before, after in pairwise(times) if before == after)
-        return _Timing(none, _order_notes(repeated, 0))
+        return Timing(none, _order_notes(repeated, 0))
     steps = np.diff(seconds)
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else math.inf
     is_gap = steps > GAP_INTERVALS * usual
@@ -191,7 +195,7 @@ def _timing(times: list[str]) -> _Timing:
         longest = int(np.argmax(steps))
         span = str(timedelta(seconds=round(float(steps[longest]))))
         notes = (*notes, f"gaps in time: {np.count_nonzero(is_gap)}, the longest {span} before {times[longest + 1]}")
-    return _Timing(np.r_[False, is_gap], notes)
+    return Timing(np.r_[False, is_gap], notes)
 
 
 def _order_notes(repeated: int, backward: int) -> tuple[str, ...]:
@@ -203,7 +207,7 @@ def _order_notes(repeated: int, backward: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _seconds(times: list[str]) -> Floats | None:
+def seconds_of(times: list[str]) -> Floats | None:
     """The times as seconds, None if they are in no form that is known."""
     try:
         numbers = np.array(times, dtype=np.float64)
