@@ -275,25 +275,26 @@ def test_other_open_tickets_of_the_unit_stand_beside(world: World, admin: Browse
     assert "took over the duplicate Ticket 2" in text
 
 
-@pytest.mark.parametrize(
-    ("what", "fields", "told"),
-    [
-        ("comments", {"text": "  "}, "Nothing was written."),
-        ("costs", {"what": "x", "amount": "many"}, "Give the amount in yuan"),
-        ("costs", {"what": "x", "amount": "-3"}, "Give the amount in yuan"),
-        ("links", {"other": "9999"}, "There is no ticket 9999."),
-        ("links", {"other": "1"}, "Name another ticket than this one."),
-        ("merge", {"into": "²"}, "There is no ticket 0."),
-        ("attachments", {}, "Choose a file first."),
-        ("mediation", {"state": "won"}, "Nothing was written."),
-    ],
-)
+REFUSED_ADDITIONS: list[tuple[str, dict[str, str], str]] = [
+    ("comments", {"text": "  "}, "Nothing was written."),
+    ("costs", {"what": "x", "amount": "many"}, "Give the amount in yuan"),
+    ("costs", {"what": "x", "amount": "-3"}, "Give the amount in yuan"),
+    ("links", {"other": "9999"}, "There is no ticket 9999."),
+    ("links", {"other": "1"}, "Name another ticket than this one."),
+    ("merge", {"into": "²"}, "There is no ticket 0."),
+    ("attachments", {}, "Choose a file first."),
+    ("mediation", {"state": "won"}, "Nothing was written."),
+]
+
+
 def test_what_cannot_be_added_is_told_with_its_reason(
-    admin: Browser, ticket_id: int, what: str, fields: dict[str, str], told: str
+    admin: Browser, ticket_id: int, subtests: pytest.Subtests
 ) -> None:
-    page = admin.post(f"/tickets/{ticket_id}/{what}", **fields)
-    assert page.status == 422
-    assert told in page.text
+    for what, fields, told in REFUSED_ADDITIONS:
+        with subtests.test(what, **fields):
+            page = admin.post(f"/tickets/{ticket_id}/{what}", **fields)
+            assert page.status == 422
+            assert told in page.text
 
 
 def test_tickets_are_found_by_what_people_call_them(world: World, admin: Browser, ticket_id: int) -> None:
