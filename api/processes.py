@@ -31,6 +31,7 @@ from api.resources import DemoAccount, Resources
 from api.senders import open_secret_box
 from api.settings import Settings
 from ingest.alarm_topics import AlarmTopics
+from ingest.asked_replays import AskedReplays
 from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.lane import LaneUnreadable, read_lane
@@ -210,6 +211,7 @@ def running_ingest(
         home_assistant=home_assistant,
         room=OutboxRoom(database, most_bytes=settings.outbox_max_bytes, clock=now_ms),
         expiry=QuarantineExpiry(database, days=settings.quarantine_days, clock=now_ms),
+        replays=AskedReplays(database, pipeline, lane=lane, clock=now_ms),
         traffic=TrafficMeter(database, messages_per_s=settings.site_messages_per_s),
         clock=now_ms,
         stopping=stopping,

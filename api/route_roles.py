@@ -67,6 +67,7 @@ _API: Mapping[tuple[str, str], Access] = {
     ("GET", "/api/v1/ledger"): STAFF,
     ("GET", "/api/v1/quarantine"): DATA_KEEPERS,
     ("GET", "/api/v1/quarantine/{message_id}/payload"): DATA_KEEPERS,
+    ("POST", "/api/v1/quarantine/{message_id}/replay"): DESK,
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/metrics"): PUBLIC,
@@ -114,7 +115,9 @@ _PAGES: Mapping[tuple[str, str], Access] = {
     ("POST", "/messages/channels/{channel_id}/remove"): REPORTERS,
     ("POST", "/messages/channels/{channel_id}/test"): REPORTERS,
     ("GET", "/data-quality"): DATA_KEEPERS,
-    ("POST", "/data-quality/messages/{message_id}/discard"): frozenset({Role.ADMIN, Role.PROPERTY_MANAGER}),
+    ("POST", "/data-quality/messages/{message_id}/replay"): DESK,
+    ("POST", "/data-quality/replay"): DESK,
+    ("POST", "/data-quality/messages/{message_id}/discard"): DESK,
 }
 
 ROUTE_ROLES: Mapping[tuple[str, str], Access] = MappingProxyType({**_API, **_PAGES})

@@ -4,7 +4,20 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, String, delete, false, func, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Index,
+    LargeBinary,
+    String,
+    delete,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ingest.errors import Reason
@@ -19,6 +32,7 @@ MAX_DETAIL_LENGTH = 300
 
 class QuarantinedMessage(Table):
     __tablename__ = "quarantine"
+    __table_args__ = (Index("ix_quarantine_replay_asked", "replay_asked_ms"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     received_ms: Mapped[int] = mapped_column(BigInteger)
@@ -27,6 +41,7 @@ class QuarantinedMessage(Table):
     digest: Mapped[str] = mapped_column(String(64), index=True)
     reason: Mapped[str] = mapped_column(String(32), index=True)
     detail: Mapped[str] = mapped_column(String(MAX_DETAIL_LENGTH))
+    replay_asked_ms: Mapped[int | None] = mapped_column(BigInteger)
     replayed_ms: Mapped[int | None] = mapped_column(BigInteger)
     discarded_ms: Mapped[int | None] = mapped_column(BigInteger)
     discarded_because: Mapped[str | None] = mapped_column(String(MAX_DETAIL_LENGTH))
@@ -74,6 +89,7 @@ class Summary:
     digest: str
     reason: Reason
     detail: str
+    replay_asked_ms: int | None
     replayed_ms: int | None
     discarded_ms: int | None
     discarded_because: str | None
@@ -117,6 +133,7 @@ def newest(
             kept.digest,
             kept.reason,
             kept.detail,
+            kept.replay_asked_ms,
             kept.replayed_ms,
             kept.discarded_ms,
             kept.discarded_because,
@@ -140,6 +157,7 @@ def newest(
             digest=row.digest,
             reason=Reason(row.reason),
             detail=row.detail,
+            replay_asked_ms=row.replay_asked_ms,
             replayed_ms=row.replayed_ms,
             discarded_ms=row.discarded_ms,
             discarded_because=row.discarded_because,
@@ -179,6 +197,38 @@ def waiting(
     if site is not None:
         query = query.where(_of_sites([site]))
     return list(session.scalars(query.order_by(QuarantinedMessage.id).limit(limit)))
+
+
+def ask_replay(
+    session: Session,
+    *,
+    by: str,
+    now_ms: int,
+    message_id: int | None = None,
+    reason: Reason | None = None,
+    visible: Collection[str] | None = None,
+) -> int:
+    """Asks the ingest to take a message, or all of a reason, once more; returns how many wait for it now."""
+    kept = QuarantinedMessage
+    wanted = [*_WAITING, kept.replay_asked_ms.is_(None), _of_sites(visible)]
+    if message_id is not None:
+        wanted.append(kept.id == message_id)
+    if reason is not None:
+        wanted.append(kept.reason == reason.value)
+    asked = session.execute(update(kept).where(*wanted).values(replay_asked_ms=now_ms))
+    count = int(asked.rowcount)  # type: ignore[attr-defined]
+    if count:
+        subject = "quarantine" if message_id is None else f"quarantine:{message_id}"
+        data = {"messages": count, "reason": reason.value if reason else ""}
+        activity.append(session, [Entry("quarantine.replay_asked", subject, actor=by, data=data)], now_ms=now_ms)
+    return count
+
+
+def asked_again(session: Session, *, after_id: int = 0, limit: int) -> list[tuple[int, str]]:
+    """Ids and topics of messages that somebody asked for again, oldest first."""
+    kept = QuarantinedMessage
+    query = select(kept.id, kept.topic).where(*_WAITING, kept.replay_asked_ms.is_not(None), kept.id > after_id)
+    return [(row.id, row.topic) for row in session.execute(query.order_by(kept.id).limit(limit))]
 
 
 def mark_replayed(session: Session, message_id: int, *, now_ms: int) -> None:

@@ -8,6 +8,7 @@ from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.alarm_topics import AlarmTopics
+from ingest.asked_replays import AskedReplays
 from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant
 from ingest.mqtt import MqttDoor
@@ -44,6 +45,7 @@ class IngestWorker:
         foreign: ForeignTopics,
         room: OutboxRoom,
         expiry: QuarantineExpiry,
+        replays: AskedReplays,
         home_assistant: HomeAssistant | None = None,
         traffic: TrafficMeter,
         clock: Callable[[], int],
@@ -57,6 +59,7 @@ class IngestWorker:
         self._home_assistant = home_assistant
         self._room = room
         self._expiry = expiry
+        self._replays = replays
         self._traffic = traffic
         self._clock = clock
         self._stopping = stopping
@@ -109,6 +112,7 @@ class IngestWorker:
                         self._door.subscribe_to((SUBSCRIPTION, *self._foreign.subscriptions))
                     self._pipeline.tick(is_listening=self._door.is_connected)
                     self._expiry.tick()
+                    self._replays.tick()
                     ticked_ms = now_ms
                 if not 0 <= now_ms - told_ms < TELL_MS:
                     self._tell()

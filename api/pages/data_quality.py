@@ -52,9 +52,10 @@ class KeptMessage:
     size_bytes: int
     preview: str
     is_cut: bool
+    is_asked: bool
     is_replayed: bool
     discarded_because: str | None
-    may_discard: bool
+    is_waiting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,25 @@ def discard_message(
     return RedirectResponse("/data-quality#kept-title", status_code=303)
 
 
+@router.post("/data-quality/messages/{message_id}/replay", dependencies=[Depends(check_csrf)])
+def replay_message(actor: PageActor, held: Held, message_id: int) -> RedirectResponse:
+    """The ingest takes it again at its next breath."""
+    with held.database.writing() as session:
+        found = quarantine.find_message(session, min(message_id, MAX_ID), visible=actor.sites)
+        if found is None:
+            raise UnknownMessage(message_id)
+        quarantine.ask_replay(session, message_id=found.id, by=actor.name, now_ms=held.clock())
+    return RedirectResponse("/data-quality#kept-title", status_code=303)
+
+
+@router.post("/data-quality/replay", dependencies=[Depends(check_csrf)])
+def replay_reason(actor: PageActor, held: Held, reason: Annotated[Reason, Form()]) -> RedirectResponse:
+    """All waiting messages of one reason: the cause was one, and it was mended."""
+    with held.database.writing() as session:
+        quarantine.ask_replay(session, reason=reason, visible=actor.sites, by=actor.name, now_ms=held.clock())
+    return RedirectResponse("/data-quality#kept-title", status_code=303)
+
+
 def _page(
     request: Request,
     actor: Actor,
@@ -177,7 +197,6 @@ def _page(
     wanted = next((each for each in Reason if each.value == reason), None)
     skew_limit_ms = round(held.limits.clock_skew_s * 1000)
     before_id = min(before, MAX_ID) if before is not None else None
-    may_discard = reader.may("POST", "/data-quality/messages/{message_id}/discard")
     with held.database.reading() as session:
         book = read_ledger(session)
         counts = quarantine.count_by_reason(session, visible=actor.sites)
@@ -209,6 +228,7 @@ def _page(
                 (reader._(REASON_TITLES[reason]), reason, count)
                 for reason, count in sorted(counts.items(), key=lambda item: -item[1])
             ],
+            may_decide=reader.may("POST", "/data-quality/messages/{message_id}/discard"),
             messages=[
                 KeptMessage(
                     id=message.id,
@@ -219,9 +239,10 @@ def _page(
                     size_bytes=message.size_bytes,
                     preview=visible_text(heads.get(message.id, b"")),
                     is_cut=message.size_bytes > PREVIEW_BYTES,
+                    is_asked=message.replay_asked_ms is not None,
                     is_replayed=message.replayed_ms is not None,
                     discarded_because=message.discarded_because if message.discarded_ms is not None else None,
-                    may_discard=may_discard and message.replayed_ms is None and message.discarded_ms is None,
+                    is_waiting=message.replayed_ms is None and message.discarded_ms is None,
                 )
                 for message in shown
             ],

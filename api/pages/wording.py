@@ -277,6 +277,7 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "model.fitted": msgid("Model fitted from the history"),
         "model.promoted": msgid("Model put in force"),
         "model.rolled_back": msgid("Former model put in force again"),
+        "quarantine.replay_asked": msgid("Messages in quarantine asked for again"),
         "quarantine.discarded": msgid("Message in quarantine discarded"),
         "quarantine.let_go": msgid("Old messages in quarantine deleted"),
         "gateway.added": msgid("Gateway added"),

@@ -86,3 +86,13 @@ def download_payload(request: Request, actor: ApiActor, held: Held, message_id: 
                 "Content-Security-Policy": "default-src 'none'; sandbox",
             },
         )
+
+
+@router.post("/quarantine/{message_id}/replay", status_code=202, responses={202: {"description": "It will be taken."}})
+def replay_message(request: Request, actor: ApiActor, held: Held, message_id: Id) -> Response:
+    """The ingest takes the message again within seconds; once more changes nothing."""
+    with held.database.writing() as session:
+        if quarantine.find_message(session, message_id, visible=permitted_sites(request, actor)) is None:
+            raise UnknownMessage(message_id)
+        quarantine.ask_replay(session, message_id=message_id, by=actor.name, now_ms=held.clock())
+    return Response(status_code=202)

@@ -107,14 +107,14 @@ def test_messages_are_found_by_reason_and_topic(world: World, admin: Browser) ->
 def test_a_message_is_discarded_with_a_reason_that_is_kept(world: World, browser_of: Callable[..., Browser]) -> None:
     keep(world, b"rubbish")
     manager = browser_of((Role.PROPERTY_MANAGER, HERE))
-    assert "liandong quarantine replay 1" in manager.get("/data-quality").text
+    assert "Take it again" in manager.get("/data-quality").text
     silent = manager.post("/data-quality/messages/1/discard", because=" ")
     assert silent.status == 422
     assert "Say why nobody needs this message." in silent.text
     manager.post("/data-quality/messages/1/discard", because="a test of <the> installer")
     page = manager.get("/data-quality")
     assert "discarded a test of <the> installer" in page.text
-    assert "quarantine replay 1" not in page.text
+    assert "Take it again" not in page.text
     with world.database.reading() as session:
         assert quarantine.count_by_reason(session) == {}
         assert quarantine.waiting(session) == []
@@ -129,6 +129,22 @@ def test_a_message_of_another_compound_is_not_there_to_be_discarded(
     manager = browser_of((Role.PROPERTY_MANAGER, HERE))
     assert manager.post("/data-quality/messages/1/discard", because="x").status == 404
     assert manager.post(f"/data-quality/messages/{2**70}/discard", because="x").status == 404
+
+
+def test_messages_are_asked_for_again_one_by_one_or_by_reason(world: World, browser_of: Callable[..., Browser]) -> None:
+    for number in range(3):
+        keep(world, f"message {number}".encode())
+    keep(world, b"theirs", site=ELSEWHERE)
+    manager = browser_of((Role.PROPERTY_MANAGER, HERE))
+    manager.post("/data-quality/messages/1/replay")
+    assert manager.get("/data-quality").text.count("asked for again") == 1
+    manager.post("/data-quality/replay", reason=Reason.NOT_JSON.value)
+    with world.database.reading() as session:
+        assert [message_id for message_id, _ in quarantine.asked_again(session, limit=10)] == [1, 2, 3]
+        told = [row.data["messages"] for row in activity.after(session, 0) if row.verb == "quarantine.replay_asked"]
+    assert told == [1, 2]
+    assert manager.post("/data-quality/messages/4/replay").status == 404
+    assert browser_of((Role.COMMUNITY_OFFICER, HERE)).post("/data-quality/messages/2/replay").status == 403
 
 
 def test_offline_units_and_unknown_metrics_are_named(world: World, admin: Browser) -> None:
