@@ -23,6 +23,12 @@ def block_of(unit: UnitKey, ts_ms: np.ndarray[tuple[int], np.dtype[np.int64]], *
     return ReadingBlock(unit.kind, tuple(columns), (unit,), np.zeros(len(ts_ms), dtype=np.int64), ts_ms, values)
 
 
+def with_column(block: ReadingBlock, metric: str, values: Floats) -> ReadingBlock:
+    """The block with this metric, in place of what it had of it."""
+    columns = dict(zip(block.metrics, block.values.T, strict=True)) | {metric: values}
+    return block_of(block.units[0], block.ts_ms, **columns)
+
+
 def fire_days(days: float, *, leak_from: float = np.inf, leak: float = 6.0, seed: int = 1) -> ReadingBlock:
     """Two pressures that seep by 0.02 MPa an hour and are topped up at once; from day `leak_from` on, `leak` times."""
     rng = np.random.default_rng(seed)
