@@ -20,7 +20,7 @@ CHART_WIDTH_PX, BAR_PX = 620, 22
 OTHERS = "#9aa7b5"
 WORDS = {
     "targets": msgid("What was to be reached"),
-    "data": msgid("Data"),
+    "data": msgid("Data set"),
     "measure": msgid("Measure"),
     "wanted": msgid("Wanted"),
     "measured": msgid("Measured"),

@@ -19,7 +19,7 @@ from api.evaluation.judging import (
     row_of,
     with_clock,
 )
-from api.evaluation.report import Cell, Column, Form, Section, Target, Words
+from api.evaluation.report import Cell, Column, Form, Section, Target, Words, written
 from api.translations import msgid
 from models.evaluation.batadal import batadal_score
 from models.evaluation.measures import Measures
@@ -225,14 +225,14 @@ def _nab(judged: Sequence[JudgedCase], rng: np.random.Generator) -> Section:
             Target(Words(msgid("false events per series-week")), "≤ 1", own_per_week, Form.DECIMAL, keeps),
             Target(
                 Words(msgid("event recall at that, against windowed Gaussian at its best limit")),
-                f"> {rival:.2f}",
+                f"> {written(rival, Form.PERCENT)}",
                 own,
                 Form.PERCENT,
                 keeps and own > rival if not math.isnan(own) else None,
             ),
             Target(
                 Words(msgid("NAB standard profile, against windowed Gaussian with a limit from its fit rows")),
-                f"> {rival_score:.1f}",
+                f"> {written(rival_score, Form.DECIMAL)}",
                 own_score,
                 Form.DECIMAL,
                 own_score > rival_score if not math.isnan(own_score) else None,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from alerts.condition import ANOMALY
+from alerts.condition import VERDICTS
 from alerts.signal import Signal
 from alerts.watch import Watch
 from ingest.wire import RawMessage, decode_batch
-from models.detectors.live_banks import live_banks
+from models.detectors.live_banks import live_banks, slow_banks
 from models.equipment import Kind
 from models.evaluation.spans import JudgedSeries
 from models.reading import Bools
@@ -82,7 +82,7 @@ def staged_run(staging: Staging) -> list[UnitRun]:
     scenario = _scenario(staging)
     live_ms = scenario.start_ms
     world = World(scenario, seed=staging.seed, start_ms=live_ms - round(HISTORY_S[staging.kind] * 1000))
-    watch = Watch(banks=live_banks())
+    watch = Watch(banks=live_banks(), slow_banks=slow_banks())
     for _, message in world.history(live_ms):
         _observe(watch, [message], message.ts_ms)
     end_ms = live_ms + round(staging.live_s * 1000)
@@ -165,8 +165,8 @@ def _unit_run(staging: Staging, fault: Fault | None, signals: list[Signal], live
         delay_s=(first_ms - onset_ms) / 1000,
         lead_s=(onset_ms + staging.ramp_s * 1000 - first_ms) / 1000 if staging.ramp_s else np.nan,
         conditions=tuple(sorted(codes)),
-        is_by_rule=bool(codes - {ANOMALY}),
-        is_by_detector=ANOMALY in codes,
+        is_by_rule=bool(codes.difference(VERDICTS)),
+        is_by_detector=not codes.isdisjoint(VERDICTS),
         # What a fault leaves behind is told for a while after its end, and is no false alarm.
         false_conditions=tuple(signal.condition.code for signal in begun if signal.ts_ms < onset_ms),
         healthy_s=(onset_ms - live_ms) / 1000,
