@@ -22,7 +22,9 @@ from registry.role import Actor
 from registry.site import Site
 from registry.unit import Unit, list_units
 
-MINUTE_MS = 60_000
+STEP_MS = 100
+STEPS = 180
+"""The story is told in the last seconds: what is due after a ticket was opened is then not late."""
 WAY = (Stage.TRIAGED, Stage.DISPATCHED, Stage.ACCEPTED, Stage.ARRIVED, Stage.IN_PROGRESS, Stage.RESTORED)
 
 
@@ -33,8 +35,8 @@ class Cast:
     people: Mapping[str, Actor]
     began_ms: int
 
-    def at(self, minutes: int) -> int:
-        return self.began_ms + minutes * MINUTE_MS
+    def at(self, step: int) -> int:
+        return self.began_ms + step * STEP_MS
 
 
 def add_demo_tickets(session: Session, site: Site, *, people: Sequence[str], _: Translator, now_ms: int) -> None:
@@ -42,7 +44,7 @@ def add_demo_tickets(session: Session, site: Site, *, people: Sequence[str], _: 
     if list_tickets(session, limit=1):
         return
     found = [person.as_actor() for name in people if (person := find_person(session, name)) is not None]
-    cast = Cast({actor.name: actor for actor in found}, began_ms=now_ms - 180 * MINUTE_MS)
+    cast = Cast({actor.name: actor for actor in found}, began_ms=now_ms - STEPS * STEP_MS)
     lifts = [unit for unit in list_units(session, site=site.key, limit=10) if unit.kind == "elevator"]
     resident_report.make_codes(session, site=site.key, draw_code=draw_code, draw_secret=draw_secret, now_ms=now_ms)
     _facade_blocked_by_governance(session, site, cast, _)
@@ -134,7 +136,7 @@ def _go(
     start: int,
     demands: frozenset[Need] | None = None,
 ) -> None:
-    """From stage to stage, some minutes apart; the office sends, the technician does the work."""
+    """From stage to stage, some steps apart; the office sends, the technician does the work."""
     for place, stage in enumerate(way):
         name = "manager" if stage in (Stage.TRIAGED, Stage.DISPATCHED) else "technician"
         brought = Brought(demands=demands)
