@@ -174,8 +174,8 @@ class SlowBank:
         if known is None:
             known = self._learned[place] = self._no_hours()
         known.add(hour, row)
-        if len(known) < self.least_days * HOURS or hour % HOURS:
-            # Once a day is often enough to try.
+        if len(known) < self.least_days * HOURS or hour % HOURS != place % HOURS:
+            # Once a day is often enough to try; thousands that came on one day are not all learned in the same hour.
             return
         table = known.days()
         rhythm = daily_rhythm(table)
