@@ -4,25 +4,26 @@ The head of the activity log is held first and the due rows after it. Whoever mo
 order, but never waits for a row that is held here: it was skipped, or it waits for the head as everybody does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.deadlines import LADDER, MINUTE_MS, ActionKind, Goal, Matter, Rung, has_reached
+from alerts.deadlines import LADDER, MINUTE_MS, ActionKind, Deadline, Goal, Matter, Rung, has_reached
 from alerts.due_action import DueAction, DueState, deadlines_of, plan_next_reminder
-from alerts.notification import Told, tell
+from alerts.notification import Call, Told, tell
 from alerts.severity import Severity
 from alerts.ticket import Ticket
 from alerts.ticket_stages import FINAL_STAGES, Stage
 from registry import activity
 from registry.activity import Entry
-from registry.calendar import hours_of
+from registry.calendar import Hours, hours_of
 from registry.duty import holders, on_duty, shifts_of
 from registry.person import Person
 from registry.role import Party
+from registry.site import Site
 
 BATCH = 100
 TOLD_LATE_MS = MINUTE_MS
@@ -60,15 +61,16 @@ def run_due(session: Session, *, now_ms: int, limit: int = BATCH) -> int:
     found = session.scalars(select(Ticket).where(Ticket.id.in_({row.ticket_id for row in rows})))
     tickets = {ticket.id: ticket for ticket in found}
     desk = _Desk(session, now_ms=now_ms)
-    entries: list[Entry] = []
+    done: list[tuple[DueAction, Ticket, Call]] = []
     for row in rows:
         ticket = tickets[row.ticket_id]
         if _is_needless(row, Stage(ticket.stage)):
             row.state = DueState.CANCELLED.value
             continue
         row.state, row.executed_ms, row.late_ms = DueState.DONE.value, now_ms, now_ms - row.due_ms
-        entries += desk.do(row, ticket)
-    session.flush()
+        done.append((row, ticket, desk.do(row, ticket)))
+    counts = tell(session, [call for _, _, call in done], now_ms=now_ms)
+    entries = [_entry(row, ticket, call, count) for (row, ticket, call), count in zip(done, counts, strict=True)]
     if entries:
         activity.append(session, entries, now_ms=now_ms)
     return len(rows)
@@ -87,9 +89,11 @@ class _Desk:
         self._session = session
         self._now_ms = now_ms
         self._responsible: dict[tuple[int, int], Responsible] = {}
+        self._hours: dict[int, Hours] = {}
+        self._deadlines: dict[tuple[int, str], list[Deadline]] = {}
 
-    def do(self, row: DueAction, ticket: Ticket) -> list[Entry]:
-        """Tells whom it concerns; gives back what happened."""
+    def do(self, row: DueAction, ticket: Ticket) -> Call:
+        """Who is to be told what; what comes next is planned."""
         kind = ActionKind(row.kind)
         answer = self._answer(ticket, row.rung)
         people, reached = list(answer.people), row.rung
@@ -129,14 +133,17 @@ class _Desk:
                 **self._basis(row),
             },
         )
-        hours = hours_of(self._session, ticket.site)
-        count = tell(self._session, told, people, hours=hours, now_ms=self._now_ms)
+        if ticket.site_id not in self._hours:
+            self._hours[ticket.site_id] = hours_of(self._session, ticket.site)
         if kind is ActionKind.REMIND:
             plan_next_reminder(self._session, row, site=ticket.site, now_ms=self._now_ms)
-        return [self._entry(row, ticket, data | {"told": count})]
+        return Call(told, people, self._hours[ticket.site_id])
 
     def _basis(self, row: DueAction) -> dict[str, Any]:
-        for deadline in deadlines_of(self._session, row.site_id, Matter(row.matter)):
+        key = (row.site_id, row.matter)
+        if key not in self._deadlines:
+            self._deadlines[key] = deadlines_of(self._session, row.site_id, Matter(row.matter))
+        for deadline in self._deadlines[key]:
             if deadline.goal == row.goal:
                 return {"basis": deadline.basis, "is_law": deadline.is_law, "within_s": deadline.within_s}
         return {"basis": "", "is_law": False, "within_s": 0}
@@ -147,21 +154,25 @@ class _Desk:
             self._responsible[key] = responsible(self._session, ticket, LADDER[rung], at_ms=self._now_ms)
         return self._responsible[key]
 
-    @staticmethod
-    def _entry(row: DueAction, ticket: Ticket, data: dict[str, Any]) -> Entry:
-        return Entry(
-            verb=_ACTIVITY[ActionKind(row.kind)],
-            subject=ticket.subject,
-            site=ticket.site.key,
-            unit_id=ticket.unit_id,
-            data={
-                "title": ticket.title,
-                "severity": ticket.severity,
-                "stage": ticket.stage,
-                "unit": ticket.unit.unit_key.path if ticket.unit is not None else None,
-                **data,
-            },
-        )
+
+_RECORDED = ("goal", "kind", "matter", "rung", "number", "due_ms", "late_min", "nobody_on_duty", "nobody_known")
+
+
+def _entry(row: DueAction, ticket: Ticket, call: Call, count: int) -> Entry:
+    return Entry(
+        verb=_ACTIVITY[ActionKind(row.kind)],
+        subject=ticket.subject,
+        site=ticket.site.key,
+        unit_id=ticket.unit_id,
+        data={
+            "title": ticket.title,
+            "severity": ticket.severity,
+            "stage": ticket.stage,
+            "unit": ticket.unit.unit_key.path if ticket.unit is not None else None,
+            "told": count,
+            **{name: call.told.data[name] for name in _RECORDED},
+        },
+    )
 
 
 def responsible(session: Session, ticket: Ticket, rung: Rung, *, at_ms: int) -> Responsible:
@@ -174,3 +185,25 @@ def responsible(session: Session, ticket: Ticket, rung: Rung, *, at_ms: int) -> 
     has_roster = rung.party is not Party.DISTRICT and bool(shifts_of(session, site.id, party=rung.party))
     everybody = holders(session, site, rung.roles, is_everywhere=rung.is_everywhere)
     return Responsible(everybody, is_nobody_on_duty=has_roster)
+
+
+def list_due(
+    session: Session,
+    state: DueState,
+    *,
+    visible: Collection[str] | None = None,
+    site: str | None = None,
+    limit: int,
+) -> list[tuple[DueAction, Ticket]]:
+    """Actions with their tickets: what is to come by its time, what was done newest first."""
+    query = select(DueAction, Ticket).join(Ticket, Ticket.id == DueAction.ticket_id).join(Ticket.site)
+    query = query.where(DueAction.state == state.value)
+    if state is DueState.DONE:
+        query = query.order_by(DueAction.executed_ms.desc(), DueAction.id.desc())
+    else:
+        query = query.order_by(DueAction.due_ms, DueAction.id)
+    if visible is not None:
+        query = query.where(Site.key.in_(visible))
+    if site:
+        query = query.where(Site.key == site)
+    return [(action, ticket) for action, ticket in session.execute(query.limit(limit))]

@@ -88,47 +88,61 @@ class Told:
     site: str = ""
 
 
-def tell(session: Session, told: Told, people: Collection[Person], *, hours: Hours, now_ms: int) -> int:
-    """Writes one notification for each person who was not told of this step yet; returns how many were written.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A step with those who are to be told of it, by the hours of its compound."""
+
+    told: Told
+    people: Collection[Person]
+    hours: Hours
+
+
+def tell(session: Session, calls: Sequence[Call], *, now_ms: int) -> list[int]:
+    """Writes one notification for each person and step they were not told of yet; how many that were of each call.
 
     A minor matter waits for the end of the quiet hours and goes out in one digest with others; a grave one at once.
     """
-    keys = {f"{told.key}:{person.id}": person for person in people}
+    keys = [f"{call.told.key}:{person.id}" for call in calls for person in call.people]
     known = set(session.scalars(select(Notification.key).where(Notification.key.in_(keys))))
-    new = {key: person for key, person in keys.items() if key not in known}
-    if not new:
-        return 0
     channels: defaultdict[int, list[Channel]] = defaultdict(list)
-    for channel in channels_of(session, [person.id for person in new.values()]):
-        if told.severity.rank <= Severity(channel.least_severity).rank:
-            channels[channel.person_id].append(channel)
+    for channel in channels_of(session, {person.id for call in calls for person in call.people}):
+        channels[channel.person_id].append(channel)
+    counts = []
+    for call in calls:
+        new = [person for person in call.people if f"{call.told.key}:{person.id}" not in known]
+        for person in new:
+            known.add(f"{call.told.key}:{person.id}")
+            session.add(_notification(call, person.id, channels[person.id], now_ms=now_ms))
+        counts.append(len(new))
+    session.flush()
+    return counts
+
+
+def _notification(call: Call, person_id: int, channels: Sequence[Channel], *, now_ms: int) -> Notification:
+    told = call.told
     is_urgent = told.severity not in _DIGESTED
-    next_ms = now_ms if is_urgent else hours.quiet_until(now_ms + DIGEST_MS)
-    for key, person in new.items():
-        notification = Notification(
-            key=key,
-            person_id=person.id,
-            ticket_id=told.ticket_id,
-            site=told.site,
-            severity=told.severity.value,
-            template=told.template,
-            data=told.data,
-            created_ms=now_ms,
-        )
-        notification.deliveries = [
+    return Notification(
+        key=f"{told.key}:{person_id}",
+        person_id=person_id,
+        ticket_id=told.ticket_id,
+        site=told.site,
+        severity=told.severity.value,
+        template=told.template,
+        data=told.data,
+        created_ms=now_ms,
+        deliveries=[
             Delivery(
                 channel_id=channel.id,
                 is_urgent=is_urgent,
                 state=DeliveryState.WAITING.value,
                 attempts=0,
-                next_ms=next_ms,
+                next_ms=now_ms if is_urgent else call.hours.quiet_until(now_ms + DIGEST_MS),
                 result="",
             )
-            for channel in channels[person.id]
-        ]
-        session.add(notification)
-    session.flush()
-    return len(new)
+            for channel in channels
+            if told.severity.rank <= Severity(channel.least_severity).rank
+        ],
+    )
 
 
 def tell_through(session: Session, channel: Channel, *, template: str, now_ms: int) -> Notification:

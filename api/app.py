@@ -16,7 +16,7 @@ from api.edge import BodyLimit, HeadersOfEveryAnswer, LastCatch, LoopbackNamesOn
 from api.metrics import ScrapedFacts, new_duration_histogram
 from api.report_desk import ReportDesk
 from api.resources import Resources
-from api.routes import activity, alarms, data_quality, operations, register, ticket_case, tickets, token
+from api.routes import activity, alarms, data_quality, deadlines, operations, register, ticket_case, tickets, token
 from api.routes.shapes import ProblemShape
 from api.security import SignInDesk
 
@@ -73,7 +73,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.sign_in_desk = SignInDesk()
     app.state.report_desk = ReportDesk()
     problems.install(app)
-    for routes in (token, register, alarms, tickets, ticket_case, activity, data_quality):
+    for routes in (token, register, alarms, tickets, ticket_case, activity, data_quality, deadlines):
         app.include_router(routes.router, prefix=API_PREFIX)
     app.include_router(operations.router)
     app.include_router(pages.router)

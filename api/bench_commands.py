@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from api.commands import bench, bench_detectors, bench_disposal, bench_service
+from api.commands import bench, bench_detectors, bench_disposal, bench_escalations, bench_service
 
 bench_app = typer.Typer(help="Measurements, as JSON.", no_args_is_help=True)
 
@@ -69,3 +69,13 @@ def bench_disposal_command(
             tickets=tickets, activity_rows=activity, sites=sites, requests=requests, database_url=database
         )
     )
+
+
+@bench_app.command("escalations")
+def bench_escalations_command(
+    actions: Annotated[int, typer.Option(min=1)] = 10_000,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Processes that share the work.")] = 2,
+    database: Annotated[str | None, typer.Option(help="An empty postgresql+psycopg://… instead of SQLite.")] = None,
+) -> None:
+    """Measures how fast due actions are done, and proves that each was done once."""
+    typer.echo(bench_escalations.escalations_as_json(actions=actions, workers=workers, database_url=database))

@@ -12,6 +12,7 @@ from registry.database import Database
 
 EVERY_S = 1.0
 AUDIT_EVERY_S = 60.0
+REST_S = 0.05
 OVERDUE_MS = 60_000
 """What has been due for so long and was not done is an escalation that should have run and did not."""
 
@@ -21,10 +22,13 @@ failures_total = Counter("liandong_due_action_failures", "Times that due actions
 log = structlog.get_logger(__name__)
 
 
-def run_all_due(database: Database, *, now_ms: int, is_ending: Callable[[], bool] = lambda: False) -> int:
-    """Settles whatever is due by now, a bounded batch in a transaction; returns how many rows that were."""
+def run_all_due(database: Database, *, now_ms: int, rest: Callable[[float], bool]) -> int:
+    """Settles whatever is due by now, a bounded batch in a transaction; returns how many rows that were.
+
+    `rest` waits for some seconds and says whether to end: SQLite lets nobody else write between two batches otherwise.
+    """
     done = 0
-    while not is_ending():
+    while not (done and rest(REST_S)):
         with database.reading() as session:
             if oldest_due_ms(session, now_ms=now_ms) is None:
                 break
@@ -63,7 +67,7 @@ class DueWorker:
             try:
                 now_ms = self._clock()
                 self._audit(now_ms)
-                run_all_due(self._database, now_ms=now_ms, is_ending=self._stopping.is_set)
+                run_all_due(self._database, now_ms=now_ms, rest=self._stopping.wait)
             except Exception:
                 # Whatever it was, the next round tries again.
                 failures_total.inc()

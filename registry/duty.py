@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, or_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, delete, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from registry.calendar import MINUTES_OF_DAY, is_working_day
@@ -196,3 +196,8 @@ def holders(
         .order_by(Person.id)
     )
     return list(session.scalars(query))
+
+
+def drop_shift(session: Session, shift_id: int, *, site: Site) -> None:
+    """Takes a duty of this site off the roster; one that is not there is no fault."""
+    session.execute(delete(DutyShift).where(DutyShift.id == shift_id, DutyShift.site_id == site.id))

@@ -32,6 +32,7 @@ NAVIGATION = (
     ("/units", msgid("Units")),
     ("/tickets", msgid("Tickets")),
     ("/alarms", msgid("Alarms")),
+    ("/due", msgid("Deadlines")),
     ("/messages", msgid("My messages")),
     ("/data-quality", msgid("Data quality")),
 )

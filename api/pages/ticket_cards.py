@@ -8,11 +8,12 @@ from types import MappingProxyType
 from sqlalchemy.orm import Session
 
 from alerts.hold import HoldReason
+from alerts.measured import Measured
 from alerts.resident_report import RESIDENT
 from alerts.severity import Severity
 from alerts.ticket import Ticket, TicketMove, allowed_moves, lacking_proofs, refused_signature
 from alerts.ticket_stages import FINAL_STAGES, MOVES, Need, Stage, TicketKind
-from api.pages.moments import Moment
+from api.pages.moments import Moment, duration_text
 from api.pages.rendering import Reader
 from api.pages.wording import (
     BACKWARD_MOVE_TITLES,
@@ -238,3 +239,15 @@ def history(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> l
 
 def actor_name(name: str, *, reader: Reader) -> str:
     return reader._(NOBODY[name]) if name in NOBODY else name
+
+
+def measured_words(measured: Measured, *, reader: Reader) -> list[tuple[str, str]]:
+    """How long each part took, for those that have come to an end; never one figure for all."""
+    _ = reader._
+    parts = (
+        (_("Response"), measured.response_ms),
+        (_("Arrival"), measured.arrival_ms),
+        (_("Repair"), measured.repair_ms),
+        (_("Restoration"), measured.restoration_ms),
+    )
+    return [(title, duration_text(span_ms, _=_)) for title, span_ms in parts if span_ms is not None]

@@ -13,6 +13,7 @@ from alerts.attachment_store import AttachmentStore
 from alerts.casework import InvalidAddition
 from alerts.errors import IllegalMove, MissingNote, MissingProof, OtherPartyNeeded, UnknownTicket
 from alerts.hold import HoldReason
+from alerts.measured import measure
 from alerts.ticket import MAX_NOTE_LENGTH, Brought, Ticket, get_ticket, moves_of
 from alerts.ticket_list import list_tickets
 from alerts.ticket_record import PHOTO_TYPES, CostKind, MediationState
@@ -25,6 +26,7 @@ from api.pages.rendering import Reader, reader_of, render
 from api.pages.ticket_cards import (
     TicketCard,
     actor_name,
+    measured_words,
     need_list,
     offers,
     other_party_words,
@@ -183,6 +185,7 @@ def ticket_page(
             proofs=[(each, reader._(NEED_TITLES[each]), each in ticket.demanded) for each in sorted(PROOFS)],
             case=case_of(session, ticket, moves, reader=reader),
             reads_files=names,
+            measured=measured_words(measure(moves), reader=reader),
             beside=_beside(session, ticket, reader=reader),
             cost_kinds=[(each, reader._(COST_KIND_TITLES[each])) for each in CostKind],
             mediation_states=[(each, reader._(MEDIATION_TITLES[each])) for each in MediationState],

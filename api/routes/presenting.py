@@ -10,6 +10,7 @@ from alerts import ticket as tickets
 from alerts.alarm import Alarm, AlarmState
 from alerts.hold import HoldReason
 from alerts.limits import Limits
+from alerts.measured import Measured, measure
 from alerts.presence import presence_of
 from alerts.severity import Severity
 from alerts.ticket import Ticket
@@ -21,6 +22,7 @@ from api.routes.shapes import (
     ActivityShape,
     AlarmDetail,
     AlarmShape,
+    MeasuredShape,
     MoveShape,
     NextStageShape,
     SigningRefusal,
@@ -187,11 +189,24 @@ def ticket_shape(ticket: Ticket, *, actor: Actor) -> TicketShape:
     return TicketShape(**_ticket_fields(ticket, actor=actor))
 
 
+def _measured_shape(measured: Measured) -> MeasuredShape:
+    def seconds(span_ms: int | None) -> float | None:
+        return None if span_ms is None else span_ms / 1000
+
+    return MeasuredShape(
+        response_s=seconds(measured.response_ms),
+        arrival_s=seconds(measured.arrival_ms),
+        repair_s=seconds(measured.repair_ms),
+        restoration_s=seconds(measured.restoration_ms),
+    )
+
+
 def ticket_detail(session: Session, ticket: Ticket, *, limits: Limits, actor: Actor) -> TicketDetail:
     zone = ticket.site.timezone
     is_named = names_people(actor, ticket.site.key)
     return TicketDetail(
         **_ticket_fields(ticket, actor=actor),
+        measured=_measured_shape(measure(tickets.moves_of(session, ticket.id))),
         moves=[
             MoveShape(
                 at=rfc3339(move.at_ms, zone),

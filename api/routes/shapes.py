@@ -244,7 +244,50 @@ class MediationShape(BaseModel):
     reference: str | None
 
 
+class DueActionShape(BaseModel):
+    """One thing that is done about a ticket at a time, by the system itself."""
+
+    id: int
+    ticket_id: int
+    site: str
+    matter: str
+    kind: str = Field(description="call, remind or escalate")
+    goal: str
+    rung: int = Field(description="0 property, 1 committee, 2 community, 3 street, 4 district")
+    state: str = Field(description="pending, paused, done or cancelled")
+    due_at: Rfc3339
+    executed_at: Rfc3339 | None
+    late_s: float | None
+
+
+class OnDutyShape(BaseModel):
+    name: str
+    stands_in_for: str | None
+
+
+class PartyOnDutyShape(BaseModel):
+    party: Party
+    has_roster: bool
+    people: list[OnDutyShape] = Field(description="on duty now; with a roster and nobody here, all are told")
+
+
+class DutyShape(BaseModel):
+    site: str
+    at: Rfc3339
+    parties: list[PartyOnDutyShape]
+
+
+class MeasuredShape(BaseModel):
+    """From opening to each point, and the time worked; null for what has not come yet."""
+
+    response_s: float | None
+    arrival_s: float | None
+    repair_s: float | None
+    restoration_s: float | None
+
+
 class TicketDetail(TicketShape):
+    measured: MeasuredShape
     moves: list[MoveShape]
     allowed: list[NextStageShape] = Field(description="stages this person may move it to now")
     signing_refused: SigningRefusal | None

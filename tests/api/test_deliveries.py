@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from alerts.notification import (
     CLAIM_MS,
     MOST_ATTEMPTS,
+    Call,
     Delivery,
     DeliveryState,
     Notification,
@@ -86,7 +87,7 @@ class House:
         with self.database.writing() as session:
             people = [session.get_one(Person, each) for each in person_ids]
             told = Told(key or f"step {self._step}", "escalate", severity, DATA, ticket_id=7, site="xiaohe")
-            return tell(session, told, people, hours=Hours(), now_ms=self.clock())
+            return tell(session, [Call(told, people, Hours())], now_ms=self.clock())[0]
 
     def counts(self) -> dict[DeliveryState, int]:
         with self.database.reading() as session:

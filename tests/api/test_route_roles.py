@@ -33,6 +33,7 @@ def places(world: World) -> dict[str, str]:
         "ticket_id": str(world.ticket_of(alarm_id)),
         "message_id": "1",
         "channel_id": "1",
+        "shift_id": "1",
         "attachment_id": "1",
     }
 

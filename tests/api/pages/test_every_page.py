@@ -47,6 +47,8 @@ def pages(world: World, admin: Browser) -> dict[str, Page]:
         "/tickets/{ticket_id}": f"/tickets/{ticket_id + 2}",
         "/data-quality": "/data-quality",
         "/messages": "/messages",
+        "/due": "/due",
+        "/duty": f"/duty?site={HERE}",
         "/report-codes": f"/report-codes?unit={PUMP.path}",
     }
     found = {template: admin.get(address) for template, address in addresses.items()}

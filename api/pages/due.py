@@ -1,0 +1,88 @@
+"""What is due, what should have been done already, and what was done and how late."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse
+
+from alerts.deadlines import LADDER, ActionKind, Goal
+from alerts.due_action import DueAction, DueState
+from alerts.escalation import list_due
+from alerts.ticket import Ticket
+from api.due_worker import OVERDUE_MS
+from api.message_words import GOAL_TITLES
+from api.pages.board import SiteChoice
+from api.pages.moments import Moment, duration_text
+from api.pages.rendering import Reader, reader_of, render
+from api.pages.ticket_cards import ticket_title
+from api.pages.wording import PARTY_TITLES
+from api.resources import Held
+from api.security import PageActor, permitted_sites
+from api.translations import msgid
+from registry.site import list_sites
+
+SHOWN = 50
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DueCard:
+    what: str
+    ticket_id: int
+    title: str
+    severity: str
+    site_name: str
+    at: Moment
+    late: str
+    """How much too late it was done, or is; empty when in time."""
+
+
+def _card(action: DueAction, ticket: Ticket, *, reader: Reader) -> DueCard:
+    _ = reader._
+    party = _(PARTY_TITLES[LADDER[action.rung].party])
+    goal = _(GOAL_TITLES[Goal(action.goal)])
+    what = {
+        ActionKind.CALL: _("Tell those responsible (%(party)s)", party=party),
+        ActionKind.REMIND: _("Reminder %(n)s (%(party)s)", n=action.number, party=party),
+        ActionKind.ESCALATE: _(msgid("Deadline: %(goal)s. Else tell: %(party)s"), goal=goal, party=party),
+    }[ActionKind(action.kind)]
+    late_ms = action.late_ms
+    if action.state == DueState.PENDING:
+        late_ms = reader.now_ms - action.due_ms
+    return DueCard(
+        what=what,
+        ticket_id=ticket.id,
+        title=ticket_title(ticket, reader=reader),
+        severity=ticket.severity,
+        site_name=ticket.site.name,
+        at=reader.moment(action.executed_ms or action.due_ms, ticket.site.timezone),
+        late=duration_text(late_ms, _=_) if late_ms is not None and late_ms >= OVERDUE_MS else "",
+    )
+
+
+@router.get("/due")
+def show_due(request: Request, actor: PageActor, held: Held, site: str = "") -> HTMLResponse:
+    reader = reader_of(request)
+    visible = permitted_sites(request, actor)
+    with held.database.reading() as session:
+        found = {
+            state: [
+                _card(action, ticket, reader=reader)
+                for action, ticket in list_due(session, state, visible=visible, site=site or None, limit=SHOWN)
+            ]
+            for state in (DueState.PENDING, DueState.PAUSED, DueState.DONE)
+        }
+        sites = list_sites(session, visible=visible)
+        pending = found[DueState.PENDING]
+        return render(
+            request,
+            "due.html",
+            reader,
+            overdue=[card for card in pending if card.late],
+            pending=[card for card in pending if not card.late],
+            paused=found[DueState.PAUSED],
+            done=found[DueState.DONE],
+            sites=[SiteChoice(each.key, each.name, each.key == site) for each in sites],
+            site=site,
+        )
