@@ -31,7 +31,8 @@ TRAFFIC = (0.03, 0.04, 0.45, 1.0, 0.85, 0.4, 0.5, 0.45, 0.3, 0.6, 1.0, 0.8, 0.45
 DOWNWARD = (0.5, 0.6, 0.85, 0.9, 0.85, 0.65, 0.5, 0.45, 0.5, 0.35, 0.2, 0.25, 0.35, 0.4, 0.5)
 """Share of calls that go down to the entrance, at the same hours."""
 
-HALTING = (*STOPPING_CODES, "mains_off", "inspection")
+WORKED_ON = ("inspection", "maintenance_visit")
+HALTING = (*STOPPING_CODES, "mains_off", *WORKED_ON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,9 @@ class ElevatorFleet:
         way_there = np.abs(call - self._car[lifts]) * FLOOR_HEIGHT_M
         way = np.abs(goal - call) * FLOOR_HEIGHT_M
         rated = self._rated[lifts]
-        reopens = rng.poisson(0.06 + 1.4 * self._at(lifts, "door_wear", begin))
+        # Somebody who holds the door lets it reopen until its patience ends; nothing is worn by that.
+        held = self._at(lifts, "door_held", begin)
+        reopens = rng.poisson(0.06 + 1.4 * self._at(lifts, "door_wear", begin) + 5.0 * held)
         close_s, door_values = self._draw_door(lifts, begin, reopens)
         stay_s = rng.uniform(3.0, 7.0, (2, count))
         parts = np.column_stack(
@@ -219,11 +222,16 @@ class ElevatorFleet:
         share = peak_speed_m_s(np.maximum(way_m, FLOOR_HEIGHT_M), self._rated[lifts]) / self._rated[lifts]
         growth = self._at(lifts, "vibration_growth", begin)
         overload = self._at(lifts, "motor_overheating", begin)
-        levelling = self._levelling_bias_mm[lifts] + 3.0 * (load - 0.25) + rng.normal(0.0, 1.2, count)
+        drag = self._at(lifts, "motor_drag", begin)
+        # A brake that slips or a rope that stretches: the more load, the farther from the floor.
+        slip_mm = self._at(lifts, "levelling_bias", begin) * (8.0 + 16.0 * load)
+        scatter_mm = 1.2 + 10.0 * self._at(lifts, "levelling_scatter", begin)
+        levelling = self._levelling_bias_mm[lifts] + 3.0 * (load - 0.25) + slip_mm + rng.normal(0.0, scatter_mm, count)
         vibration = self._vibration[lifts] * (1 + rng.normal(0.0, 0.05, count)) + 0.35 * growth
         # The counterweight balances half the load: an empty car is as hard to hold as a full one.
-        current = self._motor_current_a[lifts] * (0.75 + 0.5 * np.abs(load - 0.5)) * (1 + 0.35 * overload)
+        current = self._motor_current_a[lifts] * (0.75 + 0.5 * np.abs(load - 0.5)) * (1 + 0.35 * overload + 0.45 * drag)
         brake = self._brake_release_s[lifts] + rng.normal(0.0, 0.006, count) + 0.08 * overload
+        brake = brake + 0.25 * self._at(lifts, "brake_wear", begin)
         return np.vstack([levelling, vibration * share**1.5, current * rng.normal(1.0, 0.02, count), brake])
 
     def _halt(self, lifts: Ints, begin: Floats) -> None:
@@ -309,7 +317,7 @@ class ElevatorFleet:
         mode = np.full(len(now), float(ServiceMode.NORMAL))
         for name in HALTING:
             if self.faults.has(name):
-                halted = ServiceMode.INSPECTION if name == "inspection" else ServiceMode.STOPPED
+                halted = ServiceMode.INSPECTION if name in WORKED_ON else ServiceMode.STOPPED
                 mode = np.where(self.faults.severity(name, now) > 0, float(halted), mode)
         door_stuck = self.faults.severity("fault.02", now) > 0
         off_level = self.faults.severity("fault.04", now) > 0
@@ -358,7 +366,8 @@ class ElevatorFleet:
     def _room_c(self, now: Floats) -> Floats:
         # The room follows the weather damped, and is heated in winter by what stands in it.
         outdoor = self._weather.temperature_c(now)
-        return np.asarray(self._room_above_c + 10.0 + 0.6 * outdoor)
+        hot = 22.0 * self.faults.severity("machine_room_hot", now)
+        return np.asarray(self._room_above_c + 10.0 + 0.6 * outdoor + hot)
 
     def _activity(self, ts_ms: Floats) -> Floats:
         return np.asarray(np.interp(local_hour(ts_ms), TRAFFIC_HOURS, TRAFFIC))

@@ -11,6 +11,14 @@ from models.reading import Floats, Ints
 
 UNIT_OFFLINE = "unit_offline"
 SENSOR_DROPOUT = "sensor_dropout"
+SENSOR_STUCK = "sensor_stuck"
+SENSOR_DRIFT = "sensor_drift"
+SENSOR_NOISE = "sensor_noise"
+SENSOR_SPIKES = "sensor_spikes"
+SENSOR_FAULTS = (SENSOR_DROPOUT, SENSOR_STUCK, SENSOR_DRIFT, SENSOR_NOISE, SENSOR_SPIKES)
+"""The machine is sound, and one of its sensors is not."""
+HUMAN_EVENTS = ("inspection", "maintenance_visit", "door_held")
+"""What people do. Nothing is broken, and nobody may be called for it."""
 NEVER_MS = np.inf
 
 
@@ -39,6 +47,8 @@ class Told:
 
     code: str
     delay_s: float = 0.0
+    ends: bool = False
+    """Told once, when the fault is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +76,22 @@ FAULT_EVENTS: Mapping[Kind, Mapping[str, tuple[Told, ...]]] = MappingProxyType(
                 "motor_overheating": (),
                 "vibration_growth": (),
                 "mains_off": (Told("event.41"),),
+                "levelling_bias": (),
+                "levelling_scatter": (),
+                "brake_wear": (),
+                "motor_drag": (),
+                "machine_room_hot": (),
                 "inspection": (Told("event.43"),),
+                "maintenance_visit": (Told("event.43"), Told("event.40", ends=True)),
+                "door_held": (),
                 UNIT_OFFLINE: (),
-                SENSOR_DROPOUT: (),
+                **dict.fromkeys(SENSOR_FAULTS, ()),
             }
         ),
         Kind.PUMP: MappingProxyType(
             {
                 "clog": (),
+                "jam": (),
                 "dry_run": (),
                 "check_valve_leak": (),
                 "level_stuck": (),
@@ -85,7 +103,7 @@ FAULT_EVENTS: Mapping[Kind, Mapping[str, tuple[Told, ...]]] = MappingProxyType(
                 "floor_water": (),
                 "lift_pit_water": (),
                 UNIT_OFFLINE: (),
-                SENSOR_DROPOUT: (),
+                **dict.fromkeys(SENSOR_FAULTS, ()),
             }
         ),
         Kind.FIRE: MappingProxyType(
@@ -103,7 +121,7 @@ FAULT_EVENTS: Mapping[Kind, Mapping[str, tuple[Told, ...]]] = MappingProxyType(
                 "residual_current": (),
                 "cable_hot": (),
                 UNIT_OFFLINE: (),
-                SENSOR_DROPOUT: (),
+                **dict.fromkeys(SENSOR_FAULTS, ()),
             }
         ),
     }
@@ -121,10 +139,19 @@ DEFAULT_POINTS: Mapping[str, str] = MappingProxyType(
 )
 
 
-DROPOUT_METRICS: Mapping[Kind, str] = MappingProxyType(
+SENSOR_METRICS: Mapping[Kind, str] = MappingProxyType(
     {Kind.ELEVATOR: "motor_temp_c", Kind.PUMP: "level_m", Kind.FIRE: "hydrant_pressure_mpa"}
 )
-"""The sensor that falls silent where a scenario names none."""
+"""The sensor that is at fault where a scenario names none."""
+
+
+def nature_of(fault: str) -> str:
+    """What a staged thing is: "fault", "sensor", "connection" or "human"."""
+    if fault in HUMAN_EVENTS:
+        return "human"
+    if fault == UNIT_OFFLINE:
+        return "connection"
+    return "sensor" if fault in SENSOR_FAULTS else "fault"
 
 
 class FaultSchedule:
@@ -181,6 +208,10 @@ class FaultSchedule:
             unit, end_ms = self._unit_index[number], self._end_ms[number]
             point = fault.point or DEFAULT_POINTS.get(fault.name, "")
             for told in FAULT_EVENTS[self.kind][fault.name]:
+                if told.ends:
+                    if from_ms <= end_ms < until_ms:
+                        due.append(ScheduledEvent(unit, round(end_ms), told.code, is_on=True, point=point))
+                    continue
                 on_ms = self._onset_ms[number] + told.delay_s * 1000
                 if on_ms >= end_ms:
                     continue

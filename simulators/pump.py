@@ -118,7 +118,9 @@ class PumpFleet:
         self._control(now)
         tripped, phase_loss = self._is_tripped(now), faults.severity("phase_loss", now) > 0
         turning = self._running & ~tripped & ~phase_loss[:, None]
-        outflow = np.where(turning, self._capacity * (1 - 0.7 * self._by_pump("clog", now)), 0.0)
+        # Blocked, a pump moves little and draws little; jammed by a rag it moves little and draws much.
+        hindered = 0.7 * self._by_pump("clog", now) + 0.4 * self._by_pump("jam", now)
+        outflow = np.where(turning, self._capacity * (1 - hindered), 0.0)
         outflow *= np.clip((self._level - DRY_M) / (SNORES_BELOW_M - DRY_M), 0.0, 1.0)[:, None]
         # Ground water swings slowly about its mean; runoff follows the rain with a delay.
         share = np.exp(-step_s / INFLOW_MEMORY_S)
@@ -205,7 +207,8 @@ class PumpFleet:
         rng, count = self._rng, len(now)
         phase_loss = self.faults.severity("phase_loss", now) > 0
         turning = self._running & ~self._is_tripped(now) & ~phase_loss[:, None]
-        current = self._current * (1 - 0.35 * self._by_pump("clog", now)) + rng.normal(0.0, 0.08, (count, 2))
+        effort = 1 - 0.35 * self._by_pump("clog", now) + 0.45 * self._by_pump("jam", now)
+        current = self._current * effort + rng.normal(0.0, 0.08, (count, 2))
         snores = self._level <= SNORES_BELOW_M
         current = np.where(snores[:, None], DRY_CURRENT_SHARE * self._current, current)
         current = np.where(turning, current, 0.0)

@@ -8,10 +8,10 @@ import msgspec
 
 from models.equipment import Kind
 from models.reading import UnitKey
-from simulators.faults import DEFAULT_POINTS, DROPOUT_METRICS, SENSOR_DROPOUT, Fault
+from simulators.faults import DEFAULT_POINTS, SENSOR_FAULTS, SENSOR_METRICS, Fault, nature_of
 from simulators.scenario import Scenario
 
-IN_ONE_PUMP = ("clog", "trip")
+IN_ONE_PUMP = ("clog", "jam", "trip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ def _detail(fault: Fault, kind: Kind) -> str:
     """Which part of the unit it is, where that is known."""
     if fault.name in IN_ONE_PUMP:
         return f"pump{fault.pump}"
-    if fault.name == SENSOR_DROPOUT:
-        return fault.metric or DROPOUT_METRICS[kind]
+    if fault.name in SENSOR_FAULTS:
+        return fault.metric or SENSOR_METRICS[kind]
     return fault.point or DEFAULT_POINTS.get(fault.name, "")
 
 
@@ -64,6 +64,7 @@ def write_truth(path: Path, staged: Iterable[StagedFault]) -> None:
                 "kind": one.unit.kind.value,
                 "unit": one.unit.unit,
                 "fault": one.fault,
+                "nature": nature_of(one.fault),
                 "onset_ms": one.onset_ms,
                 "end_ms": one.end_ms,
                 "severity": one.severity,

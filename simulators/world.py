@@ -7,12 +7,13 @@ import numpy as np
 from models.equipment import Kind
 from models.reading import UnitKey
 from simulators.elevator import ElevatorFleet
-from simulators.faults import DROPOUT_METRICS, SENSOR_DROPOUT, UNIT_OFFLINE, FaultSchedule
+from simulators.faults import UNIT_OFFLINE, FaultSchedule
 from simulators.fire import FireFleet
-from simulators.fleet import Fleet, Round
+from simulators.fleet import Fleet
 from simulators.message import Message, Values, backlog, event, reading_values, status, telemetry
 from simulators.pump import PumpFleet
 from simulators.scenario import Scenario
+from simulators.sensors import Sensors
 from simulators.weather import Weather
 
 INTERVAL_MS = 10_000
@@ -28,7 +29,7 @@ class World:
     """Everything of one scenario, from `start_ms` on. Time only goes on; all randomness comes from the seed."""
 
     def __init__(self, scenario: Scenario, *, seed: int, start_ms: int) -> None:
-        rngs = np.random.default_rng(seed).spawn(5)
+        rngs = np.random.default_rng(seed).spawn(6)
         self._weather = Weather.seeded(scenario.climate, rng=rngs[0])
         self._rng = rngs[1]
         weather = self._weather
@@ -53,6 +54,7 @@ class World:
                 FireFleet(scenario.fire_systems, start_ms=start_ms, weather=weather, faults=fire_faults, rng=rngs[4])
             )
         self.fleets = tuple(fleets)
+        self._sensors = {fleet.kind: Sensors(fleet.kind, fleet.faults, rng=rngs[5]) for fleet in fleets}
         self._keys = {
             fleet.kind: tuple(UnitKey(scenario.site, fleet.kind, unit) for unit in fleet.units) for fleet in fleets
         }
@@ -101,7 +103,7 @@ class World:
         for fleet in self.fleets:
             keys, faults = self._keys[fleet.kind], fleet.faults
             ts_ms = from_ms + self._offsets_ms[fleet.kind] + self._rng.integers(-JITTER_MS, JITTER_MS, len(keys))
-            round_ = self._without_dropouts(fleet.advance(ts_ms), fleet)
+            round_ = self._sensors[fleet.kind].told(fleet.advance(ts_ms))
             offline = faults.severity(UNIT_OFFLINE, ts_ms) > 0
             for unit, values in enumerate(reading_values(round_, fleet.kind)):
                 if not offline[unit] and values:
@@ -129,13 +131,3 @@ class World:
             if readings:
                 yield backlog(self._keys[kind][unit], readings)
                 readings.clear()
-
-    @staticmethod
-    def _without_dropouts(round_: Round, fleet: Fleet) -> Round:
-        for unit, fault, onset_ms, end_ms in fleet.faults.spans(SENSOR_DROPOUT):
-            if onset_ms <= round_.ts_ms[unit] < end_ms:
-                metric = fault.metric or DROPOUT_METRICS[fleet.kind]
-                column = round_.values[metric].astype(np.float64)
-                column[unit] = np.nan
-                round_.values[metric] = column
-        return round_

@@ -18,6 +18,7 @@ from api.evaluation.staging import (
     Staging,
     UnitRun,
     growing_faults,
+    judged_faults,
 )
 from api.pages.wording import KIND_TITLES
 from api.translations import msgid
@@ -26,7 +27,6 @@ from models.evaluation import baselines
 from models.evaluation.measures import bootstrap_share, measures_of
 from models.evaluation.spans import JudgedSeries
 from models.reading import Bools
-from simulators.faults import FAULT_EVENTS
 
 HELD_OUT_SEED = 90_000
 """Nothing was tuned on worlds of these seeds."""
@@ -48,7 +48,7 @@ def stagings(seed: int, *, is_quick: bool) -> list[Staging]:
         for kind in Kind
         for run in range(GROWING_RUNS)
     ]
-    sudden = [Staging(kind, base + run, tuple(FAULT_EVENTS[kind]), 1) for kind in Kind for run in range(SUDDEN_RUNS)]
+    sudden = [Staging(kind, base + run, judged_faults(kind), 1) for kind in Kind for run in range(SUDDEN_RUNS)]
     return [*quiet, *sudden, *growing]
 
 
@@ -169,7 +169,7 @@ def false_alarm_section(results: Sequence[Sequence[UnitRun]], *, seed: int) -> S
 def _fault_rows(runs: Sequence[UnitRun], rng: np.random.Generator) -> Iterator[Mapping[str, Any]]:
     for kind in Kind:
         for is_growing in (False, True):
-            for fault in FAULT_EVENTS[kind]:
+            for fault in judged_faults(kind):
                 chosen = [r for r in runs if r.kind is kind and r.fault == fault and r.is_growing == is_growing]
                 if chosen:
                     yield _fault_row(kind, fault, chosen, rng)

@@ -17,7 +17,7 @@ from models.equipment import Kind
 from models.evaluation.spans import JudgedSeries
 from models.reading import Bools
 from simulators.elevator import Lift
-from simulators.faults import FAULT_EVENTS, SENSOR_DROPOUT, UNIT_OFFLINE, Fault
+from simulators.faults import FAULT_EVENTS, HUMAN_EVENTS, SENSOR_DROPOUT, UNIT_OFFLINE, Fault, nature_of
 from simulators.fire import FireSystem
 from simulators.message import Message
 from simulators.pump import Sump
@@ -29,9 +29,9 @@ BATCH_MS = 60_000
 """What comes in a minute is judged together; how a stream is cut does not change what follows."""
 HISTORY_S: Mapping[Kind, float] = {Kind.ELEVATOR: 60 * HOUR_S, Kind.PUMP: 6 * HOUR_S, Kind.FIRE: 15 * 24 * HOUR_S}
 """What each kind's detector has seen before live time begins: more than it is fitted on."""
-MUST_STAY_SILENT = frozenset({(Kind.ELEVATOR, "inspection")})
+MUST_STAY_SILENT = frozenset((Kind.ELEVATOR, name) for name in HUMAN_EVENTS)
 """Staged states that are no faults: people work on the lift, and no ticket may be opened for it."""
-NEVER_GROWS = frozenset({UNIT_OFFLINE, SENSOR_DROPOUT})
+NEVER_GROWS = frozenset({UNIT_OFFLINE, SENSOR_DROPOUT, *HUMAN_EVENTS})
 FIRST_ONSET_S, LAST_ONSET_S = 1.5 * HOUR_S, 3.5 * HOUR_S
 SUDDEN_S, SUDDEN_LIVE_S = 10 * HOUR_S, 14 * HOUR_S
 """A point may be shut off for eight hours before anybody has to be told."""
@@ -72,9 +72,14 @@ class UnitRun:
     healthy_s: float
 
 
+def judged_faults(kind: Kind) -> tuple[str, ...]:
+    """All but sensors that tell something else than what is: nobody has to be sent to the machine for them at once."""
+    return tuple(name for name in FAULT_EVENTS[kind] if name == SENSOR_DROPOUT or nature_of(name) != "sensor")
+
+
 def growing_faults(kind: Kind) -> tuple[str, ...]:
     """Those that no event tells of: they may come slowly."""
-    return tuple(name for name, told in FAULT_EVENTS[kind].items() if not told and name not in NEVER_GROWS)
+    return tuple(name for name in judged_faults(kind) if not FAULT_EVENTS[kind][name] and name not in NEVER_GROWS)
 
 
 def staged_run(staging: Staging) -> list[UnitRun]:

@@ -9,7 +9,7 @@ import pytest
 from models.equipment import Kind
 from models.reading import Bools
 from simulators.elevator import Lift
-from simulators.faults import FAULT_EVENTS, Fault
+from simulators.faults import FAULT_EVENTS, SENSOR_FAULTS, SENSOR_METRICS, Fault, nature_of
 from simulators.fire import FireSystem
 from simulators.pump import Sump
 from simulators.scenario import RegisteredUnit, Scenario, load_scenario
@@ -98,6 +98,7 @@ AT_ONCE: dict[tuple[Kind, str], Signature] = {
     **{(Kind.ELEVATOR, f"fault.0{n}"): is_("service_mode", lambda mode: mode == 0) for n in range(1, 9)},
     (Kind.ELEVATOR, "mains_off"): is_("service_mode", lambda mode: mode == 0),
     (Kind.ELEVATOR, "inspection"): is_("service_mode", lambda mode: mode == 2),
+    (Kind.ELEVATOR, "maintenance_visit"): is_("service_mode", lambda mode: mode == 2),
     (Kind.PUMP, "float_stuck"): both(
         is_("high_float", lambda float_: float_ == 1), is_("level_m", lambda level: level < 1.6)
     ),
@@ -112,9 +113,19 @@ AT_ONCE: dict[tuple[Kind, str], Signature] = {
 
 # What takes time to show, or shows only while a machine runs; how soon at the latest, in minutes.
 IN_TIME: dict[tuple[Kind, str], tuple[Signature, float]] = {
-    (Kind.ELEVATOR, "door_wear"): (is_("door_close_s", lambda seconds: seconds > 4), 10),
+    (Kind.ELEVATOR, "door_wear"): (is_("door_close_s", lambda seconds: seconds > 4), 20),
     (Kind.ELEVATOR, "vibration_growth"): (is_("vibration_rms_m_s2", lambda rms: rms > 0.2), 15),
     (Kind.ELEVATOR, "motor_overheating"): (is_("motor_temp_c", lambda celsius: celsius > 120), 30),
+    (Kind.ELEVATOR, "levelling_bias"): (is_("levelling_error_mm", lambda mm: mm > 11), 15),
+    (Kind.ELEVATOR, "levelling_scatter"): (is_("levelling_error_mm", lambda mm: np.abs(mm) > 10), 30),
+    (Kind.ELEVATOR, "brake_wear"): (is_("brake_release_s", lambda seconds: seconds > 0.35), 10),
+    (Kind.ELEVATOR, "motor_drag"): (is_("motor_current_a", lambda ampere: ampere > 29), 15),
+    (Kind.ELEVATOR, "machine_room_hot"): (is_("machine_room_temp_c", lambda celsius: celsius > 38), 2),
+    (Kind.ELEVATOR, "door_held"): (is_("door_reopens", lambda times: times >= 4), 15),
+    (Kind.PUMP, "jam"): (
+        both(is_("pump1_running", lambda on: on == 1), is_("pump1_current_a", lambda ampere: ampere > 12.5)),
+        45,
+    ),
     (Kind.PUMP, "clog"): (
         both(is_("pump1_running", lambda on: on == 1), is_("flow_m3_h", lambda flow: (flow > 0) & (flow < 20))),
         45,
@@ -157,7 +168,7 @@ IN_TIME: dict[tuple[Kind, str], tuple[Signature, float]] = {
 TOLD_OTHERWISE = (
     {(Kind.FIRE, name) for name in ("fire", "loop_fault", "point_disabled", "supervisory", "pressure_leak")}
     | {(Kind.PUMP, "standby_never_runs")}
-    | {(kind, name) for kind in Kind for name in ("unit_offline", "sensor_dropout")}
+    | {(kind, name) for kind in Kind for name in ("unit_offline", *SENSOR_FAULTS)}
 )
 
 
@@ -203,6 +214,9 @@ def test_events_begin_and_end_with_their_fault(
     unit = unit_of(kind, fault)
     for told in FAULT_EVENTS[kind][fault]:
         said = [(event["on"], event["ts"]) for event in heard.events[unit] if event["code"] == told.code]
+        if told.ends:
+            assert said == [(True, truth[unit].end_ms)]
+            continue
         onset_ms = truth[unit].onset_ms + round(told.delay_s * 1000)
         assert said == [(True, onset_ms), (False, truth[unit].end_ms)]
 
@@ -246,6 +260,50 @@ def test_a_sensor_that_drops_out_is_missing_while_the_others_go_on(
     assert np.isnan(column[inside]).all()
     assert not np.isnan(column[~inside]).all()
     assert inside.sum() > 700
+
+
+def inside_and_out(
+    heard: Heard, truth: dict[str, StagedFault], kind: Kind, fault: str
+) -> tuple[np.ndarray, np.ndarray]:
+    unit = unit_of(kind, fault)
+    column, times = heard.column(unit, SENSOR_METRICS[kind]), heard.times(unit)
+    inside = (times >= truth[unit].onset_ms) & (times < (truth[unit].end_ms or 0))
+    return column[inside & np.isfinite(column)], column[~inside & np.isfinite(column)]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_stuck_sensor_tells_one_value_and_a_noisy_one_many(
+    heard: Heard, truth: dict[str, StagedFault], kind: Kind
+) -> None:
+    inside, outside = inside_and_out(heard, truth, kind, "sensor_stuck")
+    assert len(set(inside)) == 1
+    assert len(set(outside)) > 10
+    noisy, _ = inside_and_out(heard, truth, kind, "sensor_noise")
+    _, sound = inside_and_out(heard, truth, kind, "sensor_stuck")
+    assert np.std(np.diff(noisy)) > 3 * np.std(np.diff(sound))
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_sensor_drifts_away_slowly_and_spikes_seldom(heard: Heard, truth: dict[str, StagedFault], kind: Kind) -> None:
+    inside, _ = inside_and_out(heard, truth, kind, "sensor_spikes")
+    median = np.median(inside)
+    far = np.abs(inside - median) > 0.9 * abs(median)
+    assert 0 < far.mean() < (0.1 if kind is not Kind.PUMP else 0.3)
+    drifting, _ = inside_and_out(heard, truth, kind, "sensor_drift")
+    if kind is Kind.FIRE:
+        assert np.median(drifting[-30:]) > 1.02 * np.median(drifting[:30])
+
+
+def test_the_truth_says_what_is_broken_and_what_people_did() -> None:
+    natures = {fault: nature_of(fault) for kind in Kind for fault in NAMES[kind]}
+    assert {fault for fault, nature in natures.items() if nature == "human"} == {
+        "inspection",
+        "maintenance_visit",
+        "door_held",
+    }
+    assert natures["sensor_drift"] == "sensor"
+    assert natures["unit_offline"] == "connection"
+    assert natures["brake_wear"] == natures["jam"] == "fault"
 
 
 def test_a_lonely_pump_does_all_the_work(heard: Heard, truth: dict[str, StagedFault]) -> None:
