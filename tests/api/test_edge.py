@@ -1,5 +1,6 @@
 """What stands before the routes: headers of every answer, limits, and errors that tell nothing of the inside."""
 
+import io
 import re
 from typing import Any
 
@@ -8,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.edge import CONTENT_SECURITY_POLICY, MAX_BODY_BYTES
+from api.logs import configure_logs
 from api.resources import DemoAccount
 from api.settings import Settings
 from registry.role import Role
@@ -72,14 +74,14 @@ def test_what_no_route_answers_is_a_problem(world: World, method: str, path: str
     assert (answer.headers.get("allow") == "GET") is (status == 405)
 
 
-def test_our_own_fault_is_recorded_and_not_told(
-    world: World, faulty: TestClient, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_our_own_fault_is_recorded_and_not_told(world: World, faulty: TestClient) -> None:
+    log = io.StringIO()
+    configure_logs(is_json=True, file=log)
     answer = faulty.get("/api/v1/ledger", headers=world.bearer(ADMIN))
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert "hunter2" not in answer.text
     assert "RuntimeError" not in answer.text
-    assert "RuntimeError" in "".join(capfd.readouterr())
+    assert "RuntimeError" in log.getvalue()
 
 
 def test_what_was_sent_is_not_told_back(world: World) -> None:

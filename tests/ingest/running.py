@@ -9,8 +9,10 @@ from pathlib import Path
 
 from alerts.watch import Watch
 from ingest.alarm_topics import AlarmTopics
+from ingest.asked_replays import AskedReplays
 from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant, presence_topic
+from ingest.lane import Lane
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.quarantine_expiry import QuarantineExpiry
@@ -77,6 +79,7 @@ def running_worker(
         alarm_topics=topics,
         room=OutboxRoom(database, most_bytes=2**30, clock=now_ms),
         expiry=QuarantineExpiry(database, days=90, clock=now_ms),
+        replays=AskedReplays(database, pipeline, lane=Lane(), clock=now_ms),
         foreign=foreign,
         home_assistant=home_assistant,
         traffic=TrafficMeter(database, messages_per_s=100),

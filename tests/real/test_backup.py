@@ -256,6 +256,7 @@ def test_a_backup_of_a_backed_up_place_can_be_made_into_itself(installation: Ins
         DATABASE_FILE,
         TELEMETRY_FILE,
         "files/models/pump.toml",
+        f"files/attachments/{installation.photo[:2]}/{installation.photo}",
     }
     restore(inside, tmp_path / "elsewhere")
 
