@@ -125,6 +125,12 @@ def last_id(session: Session) -> int:
     return session.scalar(select(ActivityHead.last_id).where(ActivityHead.id == HEAD_ID)) or 0
 
 
+def last_at_ms(session: Session) -> int:
+    """When the last row was written; 0 when there is none."""
+    newest = select(Activity.at_ms).join(ActivityHead, Activity.id == ActivityHead.last_id)
+    return session.scalar(newest.where(ActivityHead.id == HEAD_ID)) or 0
+
+
 def after(
     session: Session, after_id: int, *, visible: Collection[str] | None = None, limit: int = 100
 ) -> list[Activity]:

@@ -54,6 +54,18 @@ def is_working_day(day: date) -> bool:
     return day_kind(day) in (DayKind.WORKING_DAY, DayKind.MAKE_UP)
 
 
+def at_minute(day: date, minute: int, *, timezone: str) -> int:
+    """The instant, in epoch ms, at which so many minutes of a local day are over; the 1440th is its end."""
+    if minute == MINUTES_OF_DAY:
+        day, minute = day + timedelta(days=1), 0
+    local = datetime.combine(day, time(minute // 60, minute % 60), ZoneInfo(timezone))
+    return round(local.astimezone(UTC).timestamp() * 1000)
+
+
+def local_day(at_ms: int, *, timezone: str) -> date:
+    return datetime.fromtimestamp(at_ms / 1000, ZoneInfo(timezone)).date()
+
+
 @dataclass(frozen=True, slots=True)
 class Hours:
     """When a compound's office works and when nobody is woken for minor things; minutes after midnight, local time.
@@ -78,10 +90,7 @@ class Hours:
         return datetime.fromtimestamp(at_ms / 1000, ZoneInfo(self.timezone))
 
     def _at(self, day: date, minute: int) -> int:
-        if minute == MINUTES_OF_DAY:
-            day, minute = day + timedelta(days=1), 0
-        local = datetime.combine(day, time(minute // 60, minute % 60), ZoneInfo(self.timezone))
-        return round(local.astimezone(UTC).timestamp() * 1000)
+        return at_minute(day, minute, timezone=self.timezone)
 
     def is_quiet(self, at_ms: int) -> bool:
         local = self._local(at_ms)

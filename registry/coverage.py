@@ -4,21 +4,22 @@ A row holds the sixty minutes of an hour as bits. Bits are only ever set, so tha
 backlog of last week leave the same as if everything had come once and in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, ForeignKey, Integer, func, select
+from sqlalchemy import BigInteger, ForeignKey, Integer, and_, func, not_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.reading import Ints
-from registry.database import Table
+from registry.database import Table, portions
 
 MS_PER_MIN = 60_000
 MINUTES_PER_H = 60
+WHOLE_HOUR = (1 << MINUTES_PER_H) - 1
 
 
 class CoverageHour(Table):
@@ -103,6 +104,61 @@ def coverage_by_span(session: Session, unit_id: int, *, edges_ms: Sequence[int],
         covered = np.minimum(ends, end) - np.maximum(begins, since)
         spans.append(Coverage(since, end, int(covered[covered > 0].sum())))
     return spans
+
+
+def first_minutes_ms(session: Session, unit_ids: Collection[int]) -> dict[int, int]:
+    """The beginning of the first minute of which there is data, by unit; units without data are absent."""
+    found = {}
+    for some in portions(unit_ids):
+        first = (
+            select(CoverageHour.unit_id, func.min(CoverageHour.hour).label("hour"))
+            .where(CoverageHour.unit_id.in_(some))
+            .group_by(CoverageHour.unit_id)
+            .subquery()
+        )
+        at_first = (CoverageHour.unit_id == first.c.unit_id) & (CoverageHour.hour == first.c.hour)
+        query = select(CoverageHour.unit_id, CoverageHour.hour, CoverageHour.minutes).join(first, at_first)
+        for unit_id, hour, bits in session.execute(query):
+            found[unit_id] = (hour * MINUTES_PER_H + (bits & -bits).bit_length() - 1) * MS_PER_MIN
+    return found
+
+
+def covered_by_unit(session: Session, pauses_ms: Mapping[int, int], *, start_ms: int, end_ms: int) -> dict[int, int]:
+    """Covered milliseconds of a span by unit, each as `coverage_of` has it; `pauses_ms` by unit.
+
+    Whole hours are counted by the database, so that years of many units need not be looked at minute by minute.
+    """
+    found = dict.fromkeys(pauses_ms, 0)
+    if start_ms >= end_ms:
+        return found
+    per_h = MS_PER_MIN * MINUTES_PER_H
+    first_h, last_h = start_ms // per_h, end_ms // per_h
+    # A pause between two minutes is bridged when it is usual: those units are looked at minute by minute.
+    seldom = [unit_id for unit_id, pause_ms in pauses_ms.items() if pause_ms >= 2 * MS_PER_MIN]
+    for some in portions(pauses_ms.keys() - set(seldom)):
+        of_units = CoverageHour.unit_id.in_(some)
+        is_inner = CoverageHour.hour.between(first_h + 1, last_h - 1)
+        is_whole = CoverageHour.minutes == WHOLE_HOUR
+        wholes = select(CoverageHour.unit_id, func.count()).where(of_units, is_inner, is_whole)
+        for unit_id, count in session.execute(wholes.group_by(CoverageHour.unit_id)):
+            found[unit_id] = count * per_h
+        parts = select(CoverageHour.unit_id, CoverageHour.hour, CoverageHour.minutes).where(
+            of_units, CoverageHour.hour.between(first_h, last_h), not_(and_(is_inner, is_whole))
+        )
+        for unit_id, hour, bits in session.execute(parts):
+            found[unit_id] += _covered_in_hour(hour, bits, start_ms, end_ms)
+    for unit_id in seldom:
+        pause_ms = pauses_ms[unit_id]
+        found[unit_id] = coverage_of(session, unit_id, start_ms=start_ms, end_ms=end_ms, pause_ms=pause_ms).covered_ms
+    return found
+
+
+def _covered_in_hour(hour: int, bits: int, start_ms: int, end_ms: int) -> int:
+    began_ms = hour * MINUTES_PER_H * MS_PER_MIN
+    if start_ms <= began_ms and began_ms + MINUTES_PER_H * MS_PER_MIN <= end_ms:
+        return bits.bit_count() * MS_PER_MIN
+    minutes = (began_ms + MS_PER_MIN * minute for minute in range(MINUTES_PER_H) if bits >> minute & 1)
+    return sum(max(0, min(at + MS_PER_MIN, end_ms) - max(at, start_ms)) for at in minutes)
 
 
 def _minutes_between(session: Session, unit_id: int, start_ms: int, end_ms: int) -> Ints:

@@ -5,7 +5,7 @@ All instants are stored as epoch milliseconds, so that both engines keep them ex
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 DRIVERS = ("sqlite", "postgresql+psycopg")
 SQLITE_BUSY_TIMEOUT_MS = 15_000
 COPIED_PAGES = 2_000
+IDS_A_QUERY = 1_000
 MIGRATION_LOCK = 4_107_271_865
 """Any number will do, as long as nothing else in the database locks it."""
 
@@ -69,6 +70,13 @@ def resolve_url(url: str, *, data_dir: Path) -> URL:
     if read.drivername not in DRIVERS:
         raise DatabaseUnavailable(read.render_as_string(), f"it must begin with {' or '.join(DRIVERS)}")
     return read
+
+
+def portions(ids: Collection[int]) -> Iterator[list[int]]:
+    """Ids in order, so many at a time as either database takes as parameters of one statement."""
+    ordered = sorted(ids)
+    for place in range(0, len(ordered), IDS_A_QUERY):
+        yield ordered[place : place + IDS_A_QUERY]
 
 
 class Database:

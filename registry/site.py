@@ -86,9 +86,25 @@ def get_site(session: Session, key: str) -> Site:
     return site
 
 
+def hold_sites(session: Session, site_ids: Collection[int]) -> None:
+    """Makes others that hold one of them wait until this transaction ends; in one order, so that none waits in a ring.
+
+    Whoever holds units as well holds their sites first.
+    """
+    if site_ids:
+        held = select(Site.id).where(Site.id.in_(site_ids)).order_by(Site.id)
+        session.execute(held.with_for_update(key_share=True)).all()
+
+
 def list_sites(session: Session, *, visible: Collection[str] | None = None) -> list[Site]:
     """Sites in order of their key; `visible` limits them to what a person may see."""
     query = select(Site).order_by(Site.key)
     if visible is not None:
         query = query.where(Site.key.in_(visible))
     return list(session.scalars(query))
+
+
+def shared_timezone(sites: Collection[Site]) -> str:
+    """Of sites that are looked at together: theirs if it is one, else the default."""
+    zones = {site.timezone for site in sites}
+    return zones.pop() if len(zones) == 1 else DEFAULT_TIMEZONE

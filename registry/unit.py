@@ -131,6 +131,11 @@ def get_unit_by_id(session: Session, unit_id: int) -> Unit:
     return unit
 
 
+def units_by_id(session: Session, unit_ids: Collection[int]) -> list[Unit]:
+    """At most as many as either database takes in one statement."""
+    return list(session.scalars(select(Unit).where(Unit.id.in_(unit_ids)).order_by(Unit.id)))
+
+
 def hold_units(session: Session, unit_ids: Collection[int]) -> None:
     """Makes others that hold one of them wait until this transaction ends; in one order, so that none waits in a ring.
 
