@@ -20,7 +20,7 @@ FLOOR_HEIGHT_M = 2.9
 DOOR_ZONE_M = 0.2
 DOOR_OPENING_S = 2.0
 LONGEST_WAIT_S = 600.0
-HALTED_STEP_S = 5.0
+LONGEST_STAND_S = 3600.0
 TRAPPED_AFTER_FLOORS = 1.5
 TEMPERATURE_EVERY_MS = 55_000
 MOTOR_TIME_CONSTANT_S = 2400.0
@@ -32,7 +32,10 @@ DOWNWARD = (0.5, 0.6, 0.85, 0.9, 0.85, 0.65, 0.5, 0.45, 0.5, 0.35, 0.2, 0.25, 0.
 """Share of calls that go down to the entrance, at the same hours."""
 
 WORKED_ON = ("inspection", "maintenance_visit")
-HALTING = (*STOPPING_CODES, "mains_off", *WORKED_ON)
+RECALLED = "recall_drill"
+HALTING = (*STOPPING_CODES, "mains_off", *WORKED_ON, RECALLED)
+HALTED_MODE = {**dict.fromkeys(WORKED_ON, ServiceMode.INSPECTION), RECALLED: ServiceMode.FIRE_RECALL}
+"""Else the lift is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +111,16 @@ class ElevatorFleet:
         self.faults.begin(live_ms)
         now = np.full(len(self.units), float(live_ms))
         floor = self._state(now)["position_floor"]
-        for name in (*HALTING, "entrapment"):
-            for unit, *_ in self.faults.spans(name):
-                # Its present cycle was drawn when nobody knew of the fault.
-                lifts = np.array([unit])
-                self._trips[unit] = self._trips_at(now[lifts], lifts)[0]
-                self._door_cycles[unit] = self._doors_at(now[lifts], lifts)[0]
-                self._run_s[unit] = self._run_s_at(now[lifts], lifts)[0]
-                self._told_trips[unit] = self._told_doors[unit] = self._cycles[unit]
-                self._car[unit] = floor[unit]
-                self._stand(unit, live_ms)
-                self._draw(lifts)
+        for unit in dict.fromkeys(unit for name in (*HALTING, "entrapment") for unit, *_ in self.faults.spans(name)):
+            # Its present cycle was drawn when nobody knew of the fault.
+            lifts = np.array([unit])
+            self._trips[unit] = self._trips_at(now[lifts], lifts)[0]
+            self._door_cycles[unit] = self._doors_at(now[lifts], lifts)[0]
+            self._run_s[unit] = self._run_s_at(now[lifts], lifts)[0]
+            self._told_trips[unit] = self._told_doors[unit] = self._cycles[unit]
+            self._car[unit] = floor[unit]
+            self._stand(unit, live_ms)
+            self._draw(lifts)
 
     def advance(self, ts_ms: Ints) -> Round:
         now = ts_ms.astype(np.float64)
@@ -236,13 +238,14 @@ class ElevatorFleet:
 
     def _halt(self, lifts: Ints, begin: Floats) -> None:
         """A lift that is to be out of service during the cycle stands at its floor instead."""
+        first_ms, last_ms = float(begin.min()), float(self._edges[lifts, 7].max())
         for name in HALTING:
-            for unit, _, onset_ms, end_ms in self.faults.spans(name):
+            for unit, _, onset_ms, end_ms in self.faults.spans(name, from_ms=first_ms, until_ms=last_ms):
                 place = np.flatnonzero(lifts == unit)
                 if not len(place) or end_ms <= begin[place[0]] or self._edges[unit, 7] < onset_ms:
                     continue
-                until_ms = max(begin[place[0]], onset_ms) + HALTED_STEP_S * 1000
-                self._stand(unit, min(until_ms, max(end_ms, begin[place[0]] + 1)))
+                longest_ms = max(begin[place[0]], onset_ms) + LONGEST_STAND_S * 1000
+                self._stand(unit, min(end_ms, longest_ms))
 
     def _stand(self, unit: int, until_ms: float) -> None:
         self._has_call[unit] = False
@@ -251,7 +254,8 @@ class ElevatorFleet:
 
     def _trap(self, lifts: Ints, begin: Floats) -> None:
         """A lift in which somebody is to be trapped: its last cycle before the onset is the one that gets stuck."""
-        for unit, _, onset_ms, end_ms in self.faults.spans("entrapment"):
+        first_ms, last_ms = float(begin.min()), float(self._edges[lifts, 7].max()) + ENTRAPMENT_LEAD_S * 1000
+        for unit, _, onset_ms, end_ms in self.faults.spans("entrapment", from_ms=first_ms, until_ms=last_ms):
             place = np.flatnonzero(lifts == unit)
             if not len(place) or begin[place[0]] >= onset_ms or np.isinf(onset_ms):
                 continue
@@ -317,7 +321,7 @@ class ElevatorFleet:
         mode = np.full(len(now), float(ServiceMode.NORMAL))
         for name in HALTING:
             if self.faults.has(name):
-                halted = ServiceMode.INSPECTION if name in WORKED_ON else ServiceMode.STOPPED
+                halted = HALTED_MODE.get(name, ServiceMode.STOPPED)
                 mode = np.where(self.faults.severity(name, now) > 0, float(halted), mode)
         door_stuck = self.faults.severity("fault.02", now) > 0
         off_level = self.faults.severity("fault.04", now) > 0

@@ -10,6 +10,10 @@ from models.equipment import Kind
 from models.reading import Floats, Ints
 
 UNIT_OFFLINE = "unit_offline"
+CLOCK_SKEW = "clock_skew"
+"""The device's clock is slow: at full severity by `CLOCK_BEHIND_MS`."""
+CLOCK_BEHIND_MS = 3 * 3_600_000
+CONNECTION_FAULTS = (UNIT_OFFLINE, CLOCK_SKEW)
 SENSOR_DROPOUT = "sensor_dropout"
 SENSOR_STUCK = "sensor_stuck"
 SENSOR_DRIFT = "sensor_drift"
@@ -17,8 +21,10 @@ SENSOR_NOISE = "sensor_noise"
 SENSOR_SPIKES = "sensor_spikes"
 SENSOR_FAULTS = (SENSOR_DROPOUT, SENSOR_STUCK, SENSOR_DRIFT, SENSOR_NOISE, SENSOR_SPIKES)
 """The machine is sound, and one of its sensors is not."""
-HUMAN_EVENTS = ("inspection", "maintenance_visit", "door_held")
-"""What people do. Nothing is broken, and nobody may be called for it."""
+HUMAN_EVENTS = ("inspection", "maintenance_visit", "door_held", "recall_drill", "fire_drill", "pump_test")
+"""What people do. Nothing is broken, and nobody may be called for it, but for `DRILLS`."""
+DRILLS = ("recall_drill", "fire_drill")
+"""They look like what they practise: fire recall and fire alarm are told, whoever caused them."""
 NEVER_MS = np.inf
 
 
@@ -84,6 +90,8 @@ FAULT_EVENTS: Mapping[Kind, Mapping[str, tuple[Told, ...]]] = MappingProxyType(
                 "inspection": (Told("event.43"),),
                 "maintenance_visit": (Told("event.43"), Told("event.40", ends=True)),
                 "door_held": (),
+                "recall_drill": (Told("event.44"),),
+                CLOCK_SKEW: (),
                 UNIT_OFFLINE: (),
                 **dict.fromkeys(SENSOR_FAULTS, ()),
             }
@@ -102,6 +110,7 @@ FAULT_EVENTS: Mapping[Kind, Mapping[str, tuple[Told, ...]]] = MappingProxyType(
                 "inflow_exceeds_capacity": (),
                 "floor_water": (),
                 "lift_pit_water": (),
+                CLOCK_SKEW: (),
                 UNIT_OFFLINE: (),
                 **dict.fromkeys(SENSOR_FAULTS, ()),
             }
@@ -114,12 +123,16 @@ FAULT_EVENTS: Mapping[Kind, Mapping[str, tuple[Told, ...]]] = MappingProxyType(
                 "pressure_leak": (),
                 "low_tank": (),
                 "battery_fault": (Told("fault", delay_s=5.0),),
+                "battery_ageing": (),
                 "loop_fault": (Told("fault"),),
                 "point_disabled": (Told("disabled"),),
                 "supervisory": (Told("supervisory"),),
                 "power_fault": (Told("power_fault"),),
                 "residual_current": (),
                 "cable_hot": (),
+                "fire_drill": (Told("fire"), Told("started", delay_s=12.0), Told("feedback", delay_s=15.0)),
+                "pump_test": (Told("started"), Told("feedback", delay_s=3.0)),
+                CLOCK_SKEW: (),
                 UNIT_OFFLINE: (),
                 **dict.fromkeys(SENSOR_FAULTS, ()),
             }
@@ -127,10 +140,13 @@ FAULT_EVENTS: Mapping[Kind, Mapping[str, tuple[Told, ...]]] = MappingProxyType(
     }
 )
 """Every fault that can be staged, by kind, and the events that a unit with this fault sends."""
+LONGEST_DELAY_MS = 1000 * max(told.delay_s for by in FAULT_EVENTS.values() for all_ in by.values() for told in all_)
 
 DEFAULT_POINTS: Mapping[str, str] = MappingProxyType(
     {
         "fire": "1-023",
+        "fire_drill": "1-001",
+        "pump_test": "fire-pump-1",
         "loop_fault": "loop-2",
         "point_disabled": "1-017",
         "battery_fault": "battery",
@@ -149,7 +165,7 @@ def nature_of(fault: str) -> str:
     """What a staged thing is: "fault", "sensor", "connection" or "human"."""
     if fault in HUMAN_EVENTS:
         return "human"
-    if fault == UNIT_OFFLINE:
+    if fault in CONNECTION_FAULTS:
         return "connection"
     return "sensor" if fault in SENSOR_FAULTS else "fault"
 
@@ -163,9 +179,12 @@ class FaultSchedule:
         place = {unit: index for index, unit in enumerate(self.units)}
         self.faults = tuple(fault for fault in faults if fault.unit in place)
         self._unit_index = tuple(place[fault.unit] for fault in self.faults)
-        self._by_name: dict[str, list[int]] = {}
-        for number, fault in enumerate(self.faults):
-            self._by_name.setdefault(fault.name, []).append(number)
+        names = dict.fromkeys(fault.name for fault in self.faults)
+        self._by_name = {
+            name: np.array([number for number, fault in enumerate(self.faults) if fault.name == name]) for name in names
+        }
+        self._near = self._by_name
+        self._units = np.array(self._unit_index, dtype=np.int64)
         self._none = np.zeros(len(self.units))
         self._onset_ms = np.full(len(self.faults), NEVER_MS)
         self._end_ms = np.full(len(self.faults), NEVER_MS)
@@ -177,35 +196,59 @@ class FaultSchedule:
             if fault.duration_s is not None:
                 self._end_ms[number] = self._onset_ms[number] + fault.duration_s * 1000
 
+    def look_at(self, from_ms: float, until_ms: float) -> None:
+        """Until the next look, `severity` and `spans` are asked of moments in [from_ms, until_ms] only.
+
+        Over a year there are thousands of faults, and hardly one at a time.
+        """
+        is_near = (self._end_ms >= from_ms) & (self._onset_ms <= until_ms)
+        kept = ((name, numbers[is_near[numbers]]) for name, numbers in self._by_name.items())
+        self._near = {name: numbers for name, numbers in kept if len(numbers)}
+
     def has(self, name: str) -> bool:
         return name in self._by_name
 
     def severity(self, name: str, ts_ms: Floats | Ints) -> Floats:
         """Severity at each unit's own moment: shape (units,), 0 where the fault is not there."""
-        numbers = self._by_name.get(name)
-        if not numbers:
+        numbers = self._near.get(name)
+        if numbers is None:
+            return self._none
+        moments = ts_ms[self._units[numbers]]
+        is_there = (moments >= self._onset_ms[numbers]) & (moments < self._end_ms[numbers])
+        if not is_there.any():
             return self._none
         severity = np.zeros(len(self.units))
-        for number in numbers:
+        for number in numbers[is_there]:
             unit, fault = self._unit_index[number], self.faults[number]
             since_ms = ts_ms[unit] - self._onset_ms[number]
-            if since_ms >= 0 and ts_ms[unit] < self._end_ms[number]:
-                grown = min(1.0, since_ms / (fault.ramp_s * 1000)) if fault.ramp_s else 1.0
-                severity[unit] = max(severity[unit], fault.severity * grown)
+            grown = min(1.0, since_ms / (fault.ramp_s * 1000)) if fault.ramp_s else 1.0
+            severity[unit] = max(severity[unit], fault.severity * grown)
         return severity
 
-    def spans(self, name: str) -> list[tuple[int, Fault, float, float]]:
-        """(unit index, fault, onset_ms, end_ms) of every fault of this name; times are inf while unknown."""
+    def spans(
+        self, name: str, *, from_ms: float = -np.inf, until_ms: float = np.inf
+    ) -> list[tuple[int, Fault, float, float]]:
+        """(unit index, fault, onset_ms, end_ms) of the faults of this name that touch [from_ms, until_ms].
+
+        Times are inf while unknown.
+        """
+        numbers = self._near.get(name)
+        if numbers is None:
+            return []
+        touches = (self._end_ms[numbers] >= from_ms) & (self._onset_ms[numbers] <= until_ms)
         return [
             (self._unit_index[n], self.faults[n], float(self._onset_ms[n]), float(self._end_ms[n]))
-            for n in self._by_name.get(name, ())
+            for n in numbers[touches]
         ]
 
     def events(self, from_ms: int, until_ms: int) -> list[ScheduledEvent]:
         """Events that are due in [from_ms, until_ms), in order of time."""
         due: list[ScheduledEvent] = []
-        for number, fault in enumerate(self.faults):
-            unit, end_ms = self._unit_index[number], self._end_ms[number]
+        begins = (self._onset_ms < until_ms) & (self._onset_ms + LONGEST_DELAY_MS >= from_ms)
+        ends = (self._end_ms >= from_ms) & (self._end_ms < until_ms)
+        for number in np.flatnonzero(begins | ends):
+            fault = self.faults[number]
+            unit, end_ms = self._unit_index[number], float(self._end_ms[number])
             point = fault.point or DEFAULT_POINTS.get(fault.name, "")
             for told in FAULT_EVENTS[self.kind][fault.name]:
                 if told.ends:
@@ -224,7 +267,7 @@ class FaultSchedule:
     def connection_changes(self, from_ms: int, until_ms: int) -> list[tuple[int, int, bool]]:
         """(unit index, ts_ms, is_online) of units that go or come back in [from_ms, until_ms)."""
         changes = []
-        for unit, _, onset_ms, end_ms in self.spans(UNIT_OFFLINE):
+        for unit, _, onset_ms, end_ms in self.spans(UNIT_OFFLINE, from_ms=from_ms, until_ms=until_ms):
             if from_ms <= onset_ms < until_ms:
                 changes.append((unit, round(onset_ms), False))
             if from_ms <= end_ms < until_ms:

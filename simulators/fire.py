@@ -24,6 +24,10 @@ LONGEST_STEP_S = 20.0
 BATTERY_V = 27.2
 BATTERY_BAD_V = 20.5
 BATTERY_ON_LOAD_V = 25.2
+BATTERY_AGED_V = 25.6
+"""What a charger still keeps at the posts of a battery near its end; professional estimate."""
+AGED_DISCHARGE = 4.0
+PUMP_TEST_MPA = 0.25
 CABLE_HOT_C = 95.0
 RESIDUAL_HIGH_MA = 480.0
 
@@ -103,8 +107,10 @@ class FireFleet:
             -step_s / 120.0
         )
         mains_off = faults.severity("power_fault", now) > 0
+        # What an old battery has lost of its capacity it lacks when the mains are off.
+        used_h = step_s / 3600 * (1 + AGED_DISCHARGE * faults.severity("battery_ageing", now))
         self._discharged_h = np.where(
-            mains_off, self._discharged_h + step_s / 3600, np.maximum(self._discharged_h - step_s / 1800, 0.0)
+            mains_off, self._discharged_h + used_h, np.maximum(self._discharged_h - step_s / 1800, 0.0)
         )
         self._hot += (faults.severity("cable_hot", now) - self._hot) * -np.expm1(-step_s / 300.0)
 
@@ -113,12 +119,16 @@ class FireFleet:
         mains_off = faults.severity("power_fault", now) > 0
         battery = np.where(mains_off, BATTERY_ON_LOAD_V - 0.25 * self._discharged_h, self._battery)
         battery -= (BATTERY_V - BATTERY_BAD_V) * faults.severity("battery_fault", now)
+        battery -= (BATTERY_V - BATTERY_AGED_V) * faults.severity("battery_ageing", now)
         load = np.interp(local_hour(now), (0, 6, 8, 18, 21, 24), (0.3, 0.3, 0.7, 0.8, 1.0, 0.3))
         residual = self._residual * (0.8 + 0.3 * load) + rng.normal(0.0, 1.0, count)
         residual += (RESIDUAL_HIGH_MA - 40.0) * faults.severity("residual_current", now)
         cable = self._weather.temperature_c(now) * 0.5 + 10.0 + self._cable_above_c * (0.6 + load)
         cable = cable + (CABLE_HOT_C - cable) * self._hot
         pressure = self._pressure + rng.normal(0.0, 0.0008, (count, 2))
+        # A fire pump that is run to try it presses through its test line, and back into the tank.
+        tested = faults.severity("pump_test", now) > 0
+        pressure += np.where(tested, PUMP_TEST_MPA, 0.0)[:, None]
         tank = np.maximum(self._tank - self._tank_lost, 0.0) + rng.normal(0.0, 0.003, count)
         return {
             "hydrant_pressure_mpa": np.maximum(pressure[:, 0], 0.0),

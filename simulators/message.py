@@ -1,7 +1,7 @@
 """Messages as a device sends them: topics and JSON payloads of the wire format."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -63,6 +63,11 @@ def reading_values(round_: Round, kind: Kind) -> list[Values]:
 def telemetry(unit: UnitKey, ts_ms: int, values: Values) -> Message:
     payload = _encoder.encode({"ts": ts_ms, "values": values})
     return Message(ts_ms, topic_of(unit, Channel.TELEMETRY), payload, value_count=len(values))
+
+
+def due_at(message: Message, ts_ms: int) -> Message:
+    """The same, sent at another time than the one it tells: the device's clock is wrong."""
+    return message if message.ts_ms == ts_ms else replace(message, ts_ms=ts_ms)
 
 
 def backlog(unit: UnitKey, readings: Sequence[tuple[int, Values]]) -> Message:

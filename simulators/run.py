@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from simulators.errors import NothingToDo, StartsInFuture
 from simulators.message import Message
 from simulators.pace import Pace, live_start_ms, wait_until
+from simulators.plan import LiftRate, with_plan
 from simulators.publish import BrokerOutlet, FileOutlet, Outlet
 from simulators.resize import with_units
 from simulators.scenario import Scenario, load_scenario, scenario_names
@@ -21,6 +22,8 @@ from simulators.stopping import stop_on_signals
 from simulators.truth import staged_faults, write_truth
 from simulators.world import World
 
+PLANNED_S = 366 * 86_400.0
+"""Of a run without an end so much is planned."""
 Tick = Callable[[float], None]
 
 
@@ -103,11 +106,13 @@ class _Run:
         self._truth_path, self._should_stop = truth_path, should_stop
         self._messages = self._values = self._live_ms = 0
         self._was_stopped = False
+        self._rates: list[LiftRate] = []
 
     def result(self) -> Simulated:
         return Simulated(self._messages, self._values, len(self._scenario.register), self._live_ms, self._was_stopped)
 
     def to_file(self, live_ms: int, duration_s: float, *, history_s: float) -> None:
+        self._draw_plan(live_ms, duration_s)
         world = self._world(live_ms, history_s)
         self._say_history(world, live_ms)
         end_ms = live_ms + round(duration_s * 1000)
@@ -129,6 +134,7 @@ class _Run:
         clock_ms: Callable[[], int],
         is_now: bool,
     ) -> None:
+        self._draw_plan(begins_ms, PLANNED_S if duration_s is None else duration_s)
         world = self._world(begins_ms, history_s)
         began_ms = clock_ms()
         self._say_history(world, begins_ms)
@@ -149,13 +155,17 @@ class _Run:
             for message in world.farewell(min(clock_ms(), world.now_ms)):
                 self._say(message)
 
+    def _draw_plan(self, live_ms: int, duration_s: float) -> None:
+        self._scenario, self._rates = with_plan(self._scenario, seed=self._seed, live_ms=live_ms, duration_s=duration_s)
+
     def _world(self, live_ms: int, history_s: float) -> World:
         return World(self._scenario, seed=self._seed, start_ms=live_ms - round(history_s * 1000))
 
     def _begin(self, world: World, live_ms: int, end_ms: int | None) -> None:
         self._live_ms = live_ms
         if self._truth_path is not None:
-            write_truth(self._truth_path, staged_faults(self._scenario, live_ms=live_ms, end_ms=end_ms))
+            staged = staged_faults(self._scenario, live_ms=live_ms, end_ms=end_ms)
+            write_truth(self._truth_path, staged, site=self._scenario.site, rates=self._rates)
         for message in world.begin(live_ms):
             self._say(message)
 

@@ -82,6 +82,23 @@ class FaultRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     point: str = ""
 
 
+class Rates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Faults of lifts that are drawn anew for each seed, see `simulators.plan`; figures are a year and a lift.
+
+    `spread` is the coefficient of variation of the lifts' own rates. After `overhaul_after_days` the worst
+    `overhauled_lifts` have `overhaul_factor` times their rate.
+    """
+
+    callbacks: NotNegative = 1.5
+    entrapments: NotNegative = 0.06
+    spread: Positive = 0.9
+    power_cuts: NotNegative = 1.0
+    maintenance_every_days: Positive | None = 15.0
+    overhauled_lifts: Annotated[int, msgspec.Meta(ge=0)] = 0
+    overhaul_after_days: NotNegative = 0.0
+    overhaul_factor: NotNegative = 0.2
+
+
 class ScenarioFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The shape of a scenario file. `start` and `duration_s` hold where nobody says otherwise."""
 
@@ -89,12 +106,14 @@ class ScenarioFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     site: str
     site_name: str
     duration_s: Positive = 3600.0
+    interval_s: Annotated[float, msgspec.Meta(ge=10, le=21_600)] = 10.0
     start: datetime = DEFAULT_START
     climate: Climate = Climate()
     lifts: tuple[LiftGroup, ...] = ()
     sumps: tuple[SumpRow, ...] = ()
     fire_systems: tuple[FireRow, ...] = ()
     faults: tuple[FaultRow, ...] = ()
+    rates: Rates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +145,8 @@ class Scenario:
     fire_systems: tuple[FireSystem, ...]
     register: tuple[RegisteredUnit, ...]
     faults: tuple[Fault, ...]
+    interval_s: float = 10.0
+    rates: Rates | None = None
 
     @property
     def site_names(self) -> dict[str, str]:
@@ -247,6 +268,8 @@ def _built(name: str, told: ScenarioFile) -> Scenario:
         fire_systems=tuple(FireSystem(unit) for unit in fire_names),
         register=tuple(register),
         faults=tuple(_fault(row) for row in told.faults),
+        interval_s=told.interval_s,
+        rates=told.rates,
     )
 
 

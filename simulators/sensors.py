@@ -39,7 +39,7 @@ class Sensors:
         """The round as the sensors tell it."""
         values = dict(round_.values)
         for name in SENSOR_FAULTS:
-            for unit, fault, onset_ms, end_ms in self._faults.spans(name):
+            for unit, fault, onset_ms, end_ms in self._faults.spans(name, until_ms=float(round_.ts_ms.max())):
                 ts_ms = float(round_.ts_ms[unit])
                 metric = fault.metric or SENSOR_METRICS[self._kind]
                 if not onset_ms <= ts_ms < end_ms:

@@ -9,6 +9,7 @@ import msgspec
 from models.equipment import Kind
 from models.reading import UnitKey
 from simulators.faults import DEFAULT_POINTS, SENSOR_FAULTS, SENSOR_METRICS, Fault, nature_of
+from simulators.plan import LiftRate
 from simulators.scenario import Scenario
 
 IN_ONE_PUMP = ("clog", "jam", "trip")
@@ -55,8 +56,8 @@ def _detail(fault: Fault, kind: Kind) -> str:
     return fault.point or DEFAULT_POINTS.get(fault.name, "")
 
 
-def write_truth(path: Path, staged: Iterable[StagedFault]) -> None:
-    """JSON lines, one a fault."""
+def write_truth(path: Path, staged: Iterable[StagedFault], *, site: str = "", rates: Iterable[LiftRate] = ()) -> None:
+    """JSON lines: one a fault, and after them one for each lift whose true rate is known."""
     lines = [
         msgspec.json.encode(
             {
@@ -73,5 +74,18 @@ def write_truth(path: Path, staged: Iterable[StagedFault]) -> None:
             }
         )
         for one in staged
+    ]
+    lines += [
+        msgspec.json.encode(
+            {
+                "site": site,
+                "kind": Kind.ELEVATOR.value,
+                "unit": one.unit,
+                "faults_per_year": one.faults_per_year,
+                "overhauled_s": one.overhauled_s,
+                "faults_per_year_after": one.faults_per_year_after,
+            }
+        )
+        for one in rates
     ]
     path.write_bytes(b"".join(line + b"\n" for line in lines))
