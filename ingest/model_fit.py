@@ -1,25 +1,26 @@
 """Fits the models of many units at once, over as many workers as there are; the result does not depend on how many."""
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
-from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
+import numpy as np
 
+from ingest.fit_job import FitJob
+from ingest.fit_pool import Run, local_pool
 from ingest.model_history import LEARNING_KINDS, Learnable, learnable
 from ingest.stores.contract import TelemetryStore
 from models.detectors.artefact import FittedModel, pack
-from models.detectors.contract import DetectorError
-from models.detectors.training import fit_history
+from models.detectors.drift import DriftReport
+from models.detectors.training import TooShortHistory, check_days
 from models.equipment import Kind
 from registry import activity
 from registry.database import Database
 from registry.errors import UnknownUnit
+from registry.model_trial import put_attempt
 from registry.model_version import add_version
 from registry.unit import all_units, get_unit_by_id
 
-FitBackend = Literal["loky", "threading"]
 REASONS_KEPT = 20
 
 
@@ -43,16 +44,6 @@ class Outcome:
     is_active: bool = False
     left_out_rows: int = 0
     left_out: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """Comes back from a worker, without the rows."""
-
-    unit_id: int
-    result: FittedModel | str
-    left_out_rows: int
-    left_out: tuple[str, ...]
 
 
 def units_to_fit(database: Database, wanted: Wanted) -> list[int]:
@@ -80,60 +71,78 @@ def fit_units(
     by: str,
     code_version: str,
     clock: Callable[[], int],
-    workers: int = 1,
-    backend: FitBackend = "loky",
+    run: Run | None = None,
     is_dry_run: bool = False,
 ) -> Iterator[Outcome]:
     """Fits unit after unit from the store and keeps each model as a version; outcomes in the order of `unit_ids`.
 
-    Raises StoreUnavailable.
+    `run` says where; what was too short to be fitted is not sent there. Raises StoreUnavailable, and what `run` raises.
     """
+    waiting: deque[tuple[int, Learnable, str]] = deque()
 
-    def histories() -> Iterator[tuple[int, Learnable]]:
+    def jobs() -> Iterator[FitJob]:
         for unit_id in unit_ids:
             with database.reading() as session:
                 found = learnable(session, store, get_unit_by_id(session, unit_id), days=days)
-            yield unit_id, found
+            reason = ""
+            try:
+                check_days(found.judged, need_days=days)
+            except TooShortHistory as error:
+                reason = str(error)
+            # The rows themselves are not held until the result comes.
+            waiting.append((unit_id, replace(found, judged=found.judged.rows(np.arange(0))), reason))
+            if not reason:
+                yield FitJob(unit_id, found.judged, days)
+
+    def settled(fitted: dict[int, FittedModel | str]) -> Iterator[Outcome]:
+        while waiting and (waiting[0][2] or waiting[0][0] in fitted):
+            unit_id, found, reason = waiting.popleft()
+            result = reason or fitted.pop(unit_id)
+            yield _keep(
+                database, unit_id, result, found, settings=settings, by=by, now_ms=clock(), is_dry_run=is_dry_run
+            )
 
     settings = {"detector": "LaggedPca", "days": days, "code": code_version}
-    # Few at a time: the rows of all units together would not fit.
-    pool = Parallel(n_jobs=workers, backend=backend, pre_dispatch="2*n_jobs", batch_size=1, return_as="generator")
-    for fitted in pool(delayed(_fit)(unit_id, found, days) for unit_id, found in histories()):
-        yield _keep(database, fitted, settings=settings, by=by, now_ms=clock(), is_dry_run=is_dry_run)
-
-
-def _fit(unit_id: int, found: Learnable, days: float) -> _Fitted:
-    reasons = tuple(dict.fromkeys(stretch.reason for stretch in found.left_out))[:REASONS_KEPT]
-    try:
-        # Sums come out the same, to the last bit, only when as many threads add them up.
-        with threadpool_limits(1):
-            result: FittedModel | str = fit_history(found.history, need_days=days)
-    except DetectorError as error:
-        result = str(error)
-    return _Fitted(unit_id, result, found.left_out_rows, reasons if found.left_out_rows else ())
+    results: dict[int, FittedModel | str] = {}
+    for done in (run or local_pool())(jobs()):
+        assert not isinstance(done.result, DriftReport)
+        results[done.key] = done.result
+        yield from settled(results)
+    yield from settled(results)
 
 
 def _keep(
-    database: Database, fitted: _Fitted, *, settings: dict[str, object], by: str, now_ms: int, is_dry_run: bool
+    database: Database,
+    unit_id: int,
+    result: FittedModel | str,
+    found: Learnable,
+    *,
+    settings: dict[str, object],
+    by: str,
+    now_ms: int,
+    is_dry_run: bool,
 ) -> Outcome:
-    told = {"left_out_rows": fitted.left_out_rows, "left_out": list(fitted.left_out)}
-    with database.reading() as session:
-        path = get_unit_by_id(session, fitted.unit_id).unit_key.path
-    if isinstance(fitted.result, str):
-        return Outcome(path, None, fitted.result, left_out_rows=fitted.left_out_rows, left_out=fitted.left_out)
+    reasons = tuple(dict.fromkeys(stretch.reason for stretch in found.left_out))[:REASONS_KEPT]
+    left_out = reasons if found.left_out_rows else ()
+    model, reason = (None, result) if isinstance(result, str) else (result, "")
     if is_dry_run:
-        return Outcome(path, fitted.result, left_out_rows=fitted.left_out_rows, left_out=fitted.left_out)
+        with database.reading() as session:
+            path = get_unit_by_id(session, unit_id).unit_key.path
+        return Outcome(path, model, reason, left_out_rows=found.left_out_rows, left_out=left_out)
     with database.writing() as session:
-        unit = get_unit_by_id(session, fitted.unit_id)
-        version, entries = add_version(
-            session, unit, pack(fitted.result), settings={**settings, **told}, by=by, now_ms=now_ms
-        )
+        unit = get_unit_by_id(session, unit_id)
+        put_attempt(session, unit_id, reason=reason, now_ms=now_ms)
+        if model is None:
+            path = unit.unit_key.path
+            return Outcome(path, None, reason, left_out_rows=found.left_out_rows, left_out=left_out)
+        told = {"left_out_rows": found.left_out_rows, "left_out": list(left_out)}
+        version, entries = add_version(session, unit, pack(model), settings={**settings, **told}, by=by, now_ms=now_ms)
         activity.append(session, entries, now_ms=now_ms)
         return Outcome(
-            path,
-            fitted.result,
+            unit.unit_key.path,
+            model,
             version=version.number,
             is_active=version.is_active,
-            left_out_rows=fitted.left_out_rows,
-            left_out=fitted.left_out,
+            left_out_rows=found.left_out_rows,
+            left_out=left_out,
         )

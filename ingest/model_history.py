@@ -7,25 +7,28 @@ import structlog
 from sqlalchemy.orm import Session
 
 from alerts.alarm import list_alarms
+from alerts.false_alarm import FalseCause, marks_of
 from alerts.ticket_list import list_tickets
 from alerts.watch import AnomalyBank
 from ingest.recollection import FAR_FUTURE_MS
 from ingest.stores.contract import TelemetryStore
-from models.detectors.artefact import ArtefactRefused, unpack
+from models.detectors.artefact import ArtefactRefused, FittedModel, unpack
 from models.detectors.contract import StateMismatch
-from models.detectors.training import DAY_MS, Stretch, usable
+from models.detectors.training import DAY_MS, Stretch, judged_rows, usable
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
 from registry.model_version import ModelVersion, versions_in_use
 from registry.unit import Unit
 
-LEARNING_KINDS = frozenset({Kind.PUMP})
-"""Kinds of which versions are fitted; the others are judged on chosen rows, which a fit would have to choose alike."""
+LEARNING_KINDS = frozenset(Kind)
+"""Kinds of which versions are fitted."""
 MOST_ROWS = 150_000
 """Fourteen days at a row every ten seconds, and some more."""
 ALARMS_CONSIDERED = 10_000
 FALL_BACKS = 2
 """Models of a unit that are tried at a start."""
+UNIT_WAS_NORMAL = frozenset({FalseCause.MODEL, FalseCause.LIMIT})
+"""False alarms of these causes are examples of normal: leaving them out would raise the same alarm again."""
 BEFORE_MS = 600_000
 """What led to an alarm is not normal either: ten minutes before its stretch began are left out with it."""
 
@@ -36,7 +39,7 @@ log = structlog.get_logger(__name__)
 class Learnable:
     """A unit's rows that are fit to learn from; `left_out_rows` lay in one of the stretches `left_out`."""
 
-    history: ReadingBlock
+    judged: ReadingBlock
     left_out: tuple[Stretch, ...]
     left_out_rows: int
 
@@ -48,17 +51,34 @@ def learnable(session: Session, store: TelemetryStore, unit: Unit, *, days: floa
         history = history.rows(history.ts_ms > int(history.ts_ms[-1]) - int(days * DAY_MS))
     stretches = tuple(known_bad(session, unit.id))
     kept = usable(history.ts_ms, stretches)
-    return Learnable(history.rows(kept), stretches, int((~kept).sum()))
+    return Learnable(judged_rows(history.rows(kept)), stretches, int((~kept).sum()))
+
+
+def since_fit(store: TelemetryStore, model: FittedModel, unit: UnitKey, *, days: float) -> ReadingBlock:
+    """The rows of the last `days` that came after those the model was fitted on. Raises StoreUnavailable."""
+    history = store.history(unit, end_ms=FAR_FUTURE_MS, rows=MOST_ROWS)
+    if len(history):
+        since_ms = max(model.last_ms, int(history.ts_ms[-1]) - int(days * DAY_MS))
+        history = history.rows(history.ts_ms > since_ms)
+    return judged_rows(history)
 
 
 def known_bad(session: Session, unit_id: int) -> Iterable[Stretch]:
-    """Alarm stretches and the time of tickets that were not found to be nothing."""
-    for alarm in list_alarms(session, unit_id=unit_id, limit=ALARMS_CONSIDERED):
+    """Alarm stretches and the time of tickets, but of those where people found that the unit was as it should be."""
+    alarms = list_alarms(session, unit_id=unit_id, limit=ALARMS_CONSIDERED)
+    marks = marks_of(session, [alarm.id for alarm in alarms])
+    normal = {alarm_id for alarm_id, mark in marks.items() if FalseCause(mark.cause) in UNIT_WAS_NORMAL}
+    for alarm in alarms:
+        if alarm.id in normal:
+            continue
         since_ms = alarm.evidence.get("since_ms")
         began_ms = min(alarm.raised_ms, since_ms) if isinstance(since_ms, int) else alarm.raised_ms
         ended_ms = FAR_FUTURE_MS if alarm.is_active or alarm.cleared_ms is None else alarm.cleared_ms
         yield Stretch(began_ms - BEFORE_MS, ended_ms, f"alarm {alarm.condition}")
     for ticket in list_tickets(session, unit_id=unit_id, limit=ALARMS_CONSIDERED):
+        of_ticket = {alarm.id for alarm in alarms if alarm.ticket_id == ticket.id}
+        if of_ticket and of_ticket <= normal:
+            continue
         ended_ms = FAR_FUTURE_MS if ticket.closed_ms is None else ticket.closed_ms
         yield Stretch(ticket.opened_ms, ended_ms, f"ticket {ticket.id}")
 
@@ -83,14 +103,25 @@ def take_up(
         if bank is None:
             continue
         for version_id in in_use.get(unit_id, [])[:FALL_BACKS]:
-            version = session.get_one(ModelVersion, version_id)
-            try:
-                model = unpack(version.artefact)
-                after_ms = min(model.last_ms, alarm_since_ms.get(unit, FAR_FUTURE_MS) - 1)
-                bank.load(unit, model, after_ms=after_ms)
-            except (ArtefactRefused, StateMismatch) as error:
-                log.warning("a model cannot be used", unit=unit.path, version=version.number, reason=error.reason)
-            else:
+            before_ms = alarm_since_ms.get(unit, FAR_FUTURE_MS)
+            after_ms = load_version(session, bank, unit, version_id, before_ms=before_ms)
+            if after_ms is not None:
                 known_to_ms[unit] = after_ms
                 break
     return known_to_ms
+
+
+def load_version(
+    session: Session, bank: AnomalyBank, unit: UnitKey, version_id: int, *, before_ms: int = FAR_FUTURE_MS
+) -> int | None:
+    """Gives the bank a kept model, and says up to when the unit's rows are past for it; None, and a log line, if it
+    cannot be used. Rows from `before_ms` on are to be judged in any case."""
+    version = session.get_one(ModelVersion, version_id)
+    try:
+        model = unpack(version.artefact)
+        after_ms = min(model.last_ms, before_ms - 1)
+        bank.load(unit, model, after_ms=after_ms)
+    except (ArtefactRefused, StateMismatch) as error:
+        log.warning("a model cannot be used", unit=unit.path, version=version.number, reason=error.reason)
+        return None
+    return after_ms

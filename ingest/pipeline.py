@@ -14,7 +14,7 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from alerts import incident
+from alerts import explaining, incident, suppressing
 from alerts.alarm import open_alarms
 from alerts.conditions import ANOMALY, SILENT, SLOW_CHANGE
 from alerts.derived import DERIVED_COLUMNS
@@ -26,6 +26,7 @@ from ingest.errors import BatchTooWide, Reason
 from ingest.foreign import ForeignTopics
 from ingest.lane import Lane
 from ingest.life import Life
+from ingest.model_following import MakeBanks, ModelFollower
 from ingest.model_history import take_up
 from ingest.outbox import PendingBatch
 from ingest.quarantine import Quarantined
@@ -90,6 +91,7 @@ class Pipeline:
         worker: str = "ingest",
         foreign: ForeignTopics | None = None,
         lane: Lane | None = None,
+        make_shadow_banks: MakeBanks | None = None,
     ) -> None:
         """`pause(seconds)` waits between attempts and says whether to go on; `worker` names this one among others."""
         self._database = database
@@ -116,6 +118,7 @@ class Pipeline:
         self._life = Life(limits=limits or Limits(), worker=worker)
         self._to_tell: list[Entry] = []
         self._wear = WearKeeper(watch, database)
+        self._models = ModelFollower(watch, database, make_shadow_banks)
 
     # Start.
 
@@ -159,6 +162,8 @@ class Pipeline:
             told = [(unit, condition) for unit, condition, _ in active]
             self._wear.restore(session, ids, active=told, now_ms=now_ms)
             known_to_ms = take_up(session, self._watch.banks, ids, alarm_since_ms=open_since(anomalous))
+            self._models.restore(session, ids, now_ms=now_ms)
+        self._models.end_left_verdicts(now_ms=now_ms)
         self._recollect(anomalous, by_unit, known_to_ms, now_ms=now_ms)
 
     def _pending_noted(self) -> Iterable[ReadingBlock]:
@@ -257,7 +262,7 @@ class Pipeline:
                 self._carried = []
 
     def tick(self, *, is_listening: bool = True) -> None:
-        """Signals that are due because time passed, and alarms whose time on the shelf is over.
+        """Signals that are due because time passed, and alarms whose time on the shelf, or set aside, is over.
 
         To be called every second; `is_listening` says whether the broker would reach us.
         """
@@ -269,10 +274,13 @@ class Pipeline:
             self._to_tell = []
             self._carried += self._watch.tell_silence(changes, now_ms)
         self._retried(lambda: self._keep_wear(now_ms))
+        self._retried(lambda: self._models.follow_due(self._directory.known(), now_ms=now_ms))
         if self._carried:
             units = self._directory.look_up({s.unit for s in self._carried}, now_ms=now_ms).ids
             self._commit(Batch(received_ms=now_ms, units=units, signals=list(self._carried)))
         self._retried(lambda: self._unshelve(now_ms))
+        self._retried(lambda: suppressing.settle_due(self._database, self._watch.conditions, now_ms=now_ms))
+        self._retried(lambda: explaining.settle_due(self._database, self._watch.conditions, now_ms=now_ms))
 
     def _keep_wear(self, now_ms: int) -> None:
         for unit in self._wear.take_overhauls(self._directory.known(), now_ms=now_ms):
@@ -285,6 +293,7 @@ class Pipeline:
         try:
             self._life.end(self._database, now_ms=self._clock())
             self._wear.save_at_end(self._directory.known(), now_ms=self._clock())
+            self._models.save()
         except SQLAlchemyError as error:
             log.warning("the end could not be written down", reason=_one_line(error))
 
@@ -307,10 +316,18 @@ class Pipeline:
             log.exception("a batch could not be judged", messages=batch.message_count)
             failures_total.labels("judgement").inc()
             signals = []
+        self._judge_in_shadow(batch)
         # The watch has moved on: signals that were not committed would never come again.
         self._carried += signals
         batch.signals = list(self._carried)
         batch.units |= self._directory.look_up({s.unit for s in batch.signals}, now_ms=batch.received_ms).ids
+
+    def _judge_in_shadow(self, batch: Batch) -> None:
+        try:
+            self._models.observe(batch.blocks)
+        except Exception:
+            log.exception("models in shadow could not judge a batch", messages=batch.message_count)
+            failures_total.labels("shadow").inc()
 
     def _look_back(self, batch: Batch) -> None:
         """What held in the past, as late data tells; a memory that fails must cost neither readings nor alarms."""

@@ -86,7 +86,12 @@ def forecast_counts(model: CountModel, exposure_days: Floats, *, most: int) -> C
         expected = model.rate_per_day[:, None] * days
         log_p = _log_negative_binomial(counts, expected, model.period_shape)
         probability[unit] = model.weight[unit] @ np.exp(log_p)
-    probability /= probability.sum(axis=1, keepdims=True)
+    return forecast_of(probability)
+
+
+def forecast_of(probability: Floats) -> CountForecast:
+    """From what each count weighs, shape (units, counts from 0); the rows are made to sum to 1."""
+    probability = probability / probability.sum(axis=1, keepdims=True)
     low, high = _shortest(probability)
     return CountForecast(probability, low, high)
 

@@ -24,6 +24,7 @@ SPREAD_MEDIAN, SPREAD_SIGMA = 0.9, 0.6
 """Prior of the coefficient of variation of the rates in a fleet."""
 MOST_DRAWS = 20_000
 FEWEST_DRAWS = 1_000
+RANK_DRAWS = 2_000
 NUMBERS_AT_ONCE = 20_000_000
 
 
@@ -48,7 +49,8 @@ class Fleet:
 class RateTable:
     """One entry a unit, shapes (n,): faults a year with the 95 % credible interval; rank 1 is the worst.
 
-    `p_worst_decile` is the probability that the unit's true rate is among the highest tenth (rounded up).
+    `p_worst_decile` is the probability that the unit's true rate is among the highest tenth (rounded up), and between
+    `rank_low` and `rank_high` lies the rank of its true rate with 95 %.
     """
 
     rate_per_year: Floats
@@ -56,6 +58,8 @@ class RateTable:
     rate_high: Floats
     p_worst_decile: Floats
     rank: Ints
+    rank_low: Ints
+    rank_high: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,10 @@ def rate_table(faults: Ints, exposure_days: Floats, *, rng: np.random.Generator)
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(1, n + 1)
     year = DAYS_PER_YEAR
-    return RateTable(mean * year, low * year, high * year, p_worst, rank)
+    some = rates[:RANK_DRAWS]
+    ranks = np.argsort(np.argsort(-some, axis=1), axis=1) + 1
+    rank_low, rank_high = np.quantile(ranks, (tail, 1 - tail), axis=0, method="inverted_cdf").astype(np.int64)
+    return RateTable(mean * year, low * year, high * year, p_worst, rank, rank_low, rank_high)
 
 
 def change_of_rate(before: tuple[Ints, Floats], after: tuple[Ints, Floats]) -> Change:

@@ -30,7 +30,8 @@ class ArtefactRefused(DetectorError):
 class FittedModel:
     """What a bank needs to go on judging a unit, and what the model was made of.
 
-    The fit rows lie between `first_ms` and `last_ms`; `data_sha256` is over them. `arrays` is the detector's state.
+    The fit rows lie between `first_ms` and `last_ms`; `data_sha256` is over them. `arrays` is the detector's state,
+    `reference` what `models.detectors.drift` remembers the fit rows by; models of earlier versions have none.
     """
 
     channels: tuple[str, ...]
@@ -43,6 +44,7 @@ class FittedModel:
     constant: tuple[str, ...]
     missing: tuple[str, ...]
     arrays: StateArrays
+    reference: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def pack(model: FittedModel) -> Artefact:
         "constant": list(model.constant),
         "missing": list(model.missing),
     }
+    if model.reference is not None:
+        description["reference"] = model.reference
     return Artefact(description, arrays, _digest(description, arrays))
 
 
@@ -91,6 +95,7 @@ def unpack(artefact: Artefact) -> FittedModel:
             constant=tuple(map(str, told["constant"])),
             missing=tuple(map(str, told["missing"])),
             arrays=_read_arrays(artefact.arrays),
+            reference=told.get("reference"),
         )
     except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ArtefactRefused(f"it cannot be read ({type(error).__name__})") from error

@@ -12,11 +12,11 @@ import numpy as np
 from models.alarm_budget import BUDGET_PER_MONTH, STRETCH_ROWS, AlarmBudget
 from models.detectors.artefact import FittedModel
 from models.detectors.contract import Detector, NotEnoughHistory, NothingVaries, StateMismatch
+from models.detectors.judged_channels import channels_only
 from models.detectors.lagged_pca import LaggedPca
 from models.detectors.warm_up import Gathered, WarmUp
-from models.equipment import METRICS
 from models.explain import Difference
-from models.reading import Bools, Ints, ReadingBlock, UnitKey
+from models.reading import Bools, Floats, Ints, ReadingBlock, UnitKey
 from models.rounds import rounds
 from models.verdict import SETTLE_ROWS, Verdicts
 
@@ -25,6 +25,8 @@ RAISE_EVIDENCE = 12.0
 """Twice what a recorded series is judged with: whoever is woken at night trusts a hint that lasted."""
 ABSENCE_INTERVALS = 60
 """After a pause longer than so many usual intervals, the level a unit comes back with is taken as its normal one."""
+MOST_TRIES = 12
+"""So often a unit looks for fit rows in which all that must vary does; each time half of them are new."""
 NEVER_MS = np.iinfo(np.int64).min
 FIRST_CAPACITY = 64
 
@@ -78,7 +80,9 @@ class DetectorBank:
     A unit learns on its first `fit_rows` rows; its channels are those it told in at least half of them (counters are
     no channels: they only ever grow; `metrics` names the only ones that are). Of a unit that tells more often than
     `every_ms`, the rows between are left out. A channel that is missing later is left out row by row; one that is
-    new, or was constant and begins to change, makes the unit learn anew beside being judged as before.
+    new makes the unit learn anew beside being judged as before. A machine that stood still while all was learned is
+    unlike all that is known when it runs: of the channels in `must_vary` a change is waited for, and where one that
+    never came comes later, the unit is not judged until it has learned anew.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class DetectorBank:
         metrics: Collection[str] | None = None,
         every_ms: int = 0,
         history_rows: int | None = None,
+        must_vary: Collection[str] = (),
         make_detector: Callable[[tuple[str, ...]], Detector] = LaggedPca,
     ) -> None:
         self.fit_rows = fit_rows
@@ -100,6 +105,7 @@ class DetectorBank:
         self.metrics = metrics
         self.every_ms = every_ms
         self.history_rows = history_rows or 2 * fit_rows
+        self.must_vary = must_vary
         self._make_detector = make_detector
         self._groups: list[_Group] = []
         self._group_of_channels: dict[tuple[str, ...], int] = {}
@@ -114,6 +120,8 @@ class DetectorBank:
         self._warm_ups: dict[int, WarmUp] = {}
         self._gathered: dict[int, Gathered] = {}
         self._strange_rows: dict[int, int] = {}
+        # By unit and channel name: the only value that was ever told, NaN where it is not known.
+        self._still: dict[int, dict[str, float]] = {}
         self._odd_rows = np.zeros(FIRST_CAPACITY, dtype=np.int64)
         self.late_rows = 0
 
@@ -121,7 +129,7 @@ class DetectorBank:
 
     def observe(self, block: ReadingBlock) -> list[VerdictChange]:
         """Takes the block's rows in order of time for each unit and returns the verdicts that changed."""
-        block = self._channels_only(block)
+        block = channels_only(block, self.metrics)
         if not block.metrics or not len(block):
             return []
         places = np.array([self._place_of(unit) for unit in block.units], dtype=np.int64)[block.unit_index]
@@ -170,6 +178,8 @@ class DetectorBank:
         )
         self._stand_at(place, group_index, slot, told)
         self._newest_ms[place] = after_ms
+        if still := {name: np.nan for name in model.constant if name in self.must_vary}:
+            self._still[place] = still
 
     def standing(self) -> list[UnitKey]:
         """Units whose verdict is anomalous now."""
@@ -227,6 +237,11 @@ class DetectorBank:
         values = np.where(columns >= 0, block.values[rows][:, np.maximum(columns, 0)], np.nan)
         slots, ts_ms = self._slot[places], block.ts_ms[rows]
         was_anomalous = group.verdicts.is_anomalous(slots)
+        if self._still:
+            known = ~self._learns_anew(group.detector.channels, places, values, was_anomalous)
+            if not known.all():
+                places, rows, newest, values = places[known], rows[known], newest[known], values[known]
+                slots, ts_ms, was_anomalous = slots[known], ts_ms[known], was_anomalous[known]
         pause_ms = ts_ms - newest
         is_gap = pause_ms > self._longest_step_ms[places]
         if is_gap.any():
@@ -236,7 +251,7 @@ class DetectorBank:
             group.detector.rebaseline(slots[is_absence & ~was_anomalous], keeps_relations=True)
         scores = group.detector.score(slots, values, is_frozen=was_anomalous)
         ratio = scores.anomaly_score / scores.threshold
-        strictness = group.budget.strictness(slots)
+        strictness = group.budget.strictness(slots, is_anomalous=was_anomalous)
         group.budget.note(slots, ratio, was_anomalous, self._interval_ms[places])
         changed = group.verdicts.update(slots, ratio / strictness, ts_ms)
         self._accept_the_odd(group, places, slots, ratio >= 1.0)
@@ -306,6 +321,26 @@ class DetectorBank:
             elif count > 0:
                 self._strange_rows[place] = min(count, self.fit_rows)
 
+    def _learns_anew(self, channels: tuple[str, ...], places: Ints, values: Floats, was_anomalous: Bools) -> Bools:
+        """Rows in which a machine runs for the first time: their units are not judged until it is known."""
+        begins = np.zeros(len(places), dtype=bool)
+        for i, place in enumerate(places.tolist()):
+            still = self._still.get(place)
+            if still is None or was_anomalous[i]:
+                continue
+            for name, value in still.items():
+                told = values[i, channels.index(name)]
+                if np.isnan(value):
+                    still[name] = float(told)
+                elif not np.isnan(told) and told != value:
+                    begins[i] = True
+        for place in places[begins].tolist():
+            self._leave_group(place)
+            self._group[place] = -1
+            del self._still[place]
+            self._warm_ups[place] = WarmUp(self.fit_rows, self.most_channels, every_ms=self.every_ms)
+        return begins
+
     # Learning.
 
     def _gather(self, place: int, block: ReadingBlock, row: int) -> None:
@@ -317,6 +352,10 @@ class DetectorBank:
             return
         gathered = warm_up.gathered()
         channels = gathered.channels
+        still = gathered.only_values(self.must_vary)
+        if still and warm_up.tries < MOST_TRIES:
+            warm_up.go_on(f"not enough history: {', '.join(still)} has not changed yet", need_rows=0)
+            return
         group_index = self._group_with(channels)
         group = self._groups[group_index]
         slot = group.free.pop() if group.free else len(group.units)
@@ -328,6 +367,8 @@ class DetectorBank:
             warm_up.go_on(str(error), need_rows=getattr(error, "need_rows", 0))
             return
         self._stand_at(place, group_index, slot, gathered.told(constant=facts.constant, missing=facts.missing))
+        if still:
+            self._still[place] = still
 
     def _stand_at(self, place: int, group_index: int, slot: int, told: Gathered) -> None:
         """The unit is judged from now on by what its slot of the group's detector holds."""
@@ -343,6 +384,7 @@ class DetectorBank:
         self._interval_ms[place] = told.interval_ms
         self._longest_step_ms[place] = told.longest_step_ms
         self._gathered[place] = told
+        self._still.pop(place, None)
         self._warm_ups.pop(place, None)
 
     def _is_anomalous(self, place: int) -> bool:
@@ -369,23 +411,6 @@ class DetectorBank:
                 )
             )
         return index
-
-    def _channels_only(self, block: ReadingBlock) -> ReadingBlock:
-        """The block's channels: without counters, which only ever grow, and without what is not asked for here."""
-        known = METRICS[block.kind]
-        kept = [
-            c
-            for c, name in enumerate(block.metrics)
-            if (name in self.metrics if self.metrics is not None else name not in known or not known[name].is_counter)
-        ]
-        if len(kept) == len(block.metrics):
-            return block
-        names = tuple(block.metrics[c] for c in kept)
-        chosen = block.values[:, kept]
-        if self.metrics is not None:
-            told = ~np.isnan(chosen).all(axis=1)
-            return ReadingBlock(block.kind, names, block.units, block.unit_index[told], block.ts_ms[told], chosen[told])
-        return ReadingBlock(block.kind, names, block.units, block.unit_index, block.ts_ms, chosen)
 
     def _columns_of(self, metrics: tuple[str, ...], group_index: int) -> Ints:
         """For each channel of the group its column in a block of these metrics, -1 where there is none."""

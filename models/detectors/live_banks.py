@@ -39,6 +39,11 @@ EVERY_MS: Mapping[Kind, int] = MappingProxyType({Kind.ELEVATOR: 0, Kind.PUMP: 0,
 FIRE_FIT_ROWS = 14 * 96
 """Two weeks: what comes once a day, or on certain days, must have come a few times before it is known as normal."""
 
+MUST_VARY: Mapping[Kind, frozenset[str]] = MappingProxyType(
+    {Kind.ELEVATOR: frozenset(), Kind.PUMP: frozenset({"pump1_running", "pump2_running"}), Kind.FIRE: frozenset()}
+)
+"""Pumps take turns, and in a dry time each runs once in an hour: who never saw one run takes it for a fault."""
+
 HISTORY_ROWS: Mapping[Kind, int | None] = MappingProxyType({Kind.ELEVATOR: 8_640, Kind.PUMP: None, Kind.FIRE: 8_640})
 """What is read again after a restart, at most: a day, so that a hundred lifts do not keep a service from starting."""
 
@@ -52,6 +57,7 @@ def live_banks(*, fit_rows: int = FIT_ROWS, budget_per_month: float = BUDGET_PER
             metrics=metrics,
             every_ms=EVERY_MS[kind],
             history_rows=HISTORY_ROWS[kind],
+            must_vary=MUST_VARY[kind],
         )
         for kind, metrics in JUDGED.items()
     }

@@ -1,5 +1,6 @@
 """The rows a unit learns from, gathered until there are enough of them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -8,6 +9,8 @@ import numpy as np
 from models.reading import Floats
 
 DAY_MS = 86_400_000
+FIRST_ROWS = 512
+"""Reserved at once: of units that learn on so many rows memory does not grow while they do."""
 LEAST_TOLD_SHARE = 0.5
 """A channel told in fewer of the gathered rows is no channel of the unit."""
 
@@ -30,18 +33,29 @@ class Gathered:
         """The facts that stay after a fit, without the rows."""
         return replace(self, values=self.values[:0], constant=constant, missing=(*self.missing, *missing))
 
+    def only_values(self, names: Collection[str]) -> dict[str, float]:
+        """Of these channels the ones that told the same value in every row, and that value."""
+        columns = {name: self.values[:, c] for c, name in enumerate(self.channels) if name in names}
+        told = {name: values[~np.isnan(values)] for name, values in columns.items()}
+        return {name: float(values[0]) for name, values in told.items() if len(values) and not np.ptp(values)}
+
 
 class WarmUp:
-    """A unit's rows while it learns: at most `fit_rows` rows of at most `most_channels` channels."""
+    """A unit's rows while it learns: at most `fit_rows` rows of at most `most_channels` channels.
+
+    They are held in single precision, finer than any sensor: what is learned of ten thousand units at once is a matter
+    of memory.
+    """
 
     def __init__(self, fit_rows: int, most_channels: int, *, every_ms: int = 0) -> None:
         self._every_ms = every_ms
         self._most_channels = most_channels
         self.fit_rows = fit_rows
         self._column: dict[str, int] = {}
-        self._values = np.full((min(fit_rows, 64), 0), np.nan)
-        self._ts_ms = np.zeros(min(fit_rows, 64), dtype=np.int64)
+        self._values = np.full((min(fit_rows, FIRST_ROWS), 0), np.nan, dtype=np.float32)
+        self._ts_ms = np.zeros(min(fit_rows, FIRST_ROWS), dtype=np.int64)
         self.rows = 0
+        self.tries = 0
         self._reason = ""
 
     @property
@@ -75,7 +89,7 @@ class WarmUp:
         self.rows += 1
 
     def gathered(self) -> Gathered:
-        values = self._values[: self.rows]
+        values = self._values[: self.rows].astype(np.float64)
         share = np.mean(~np.isnan(values), axis=0)
         names = sorted(self._column)
         kept = [name for name in names if share[self._column[name]] >= LEAST_TOLD_SHARE]
@@ -94,6 +108,7 @@ class WarmUp:
     def go_on(self, reason: str, *, need_rows: int) -> None:
         """Waits for more rows, or for others in place of the older half, because these did not do for this `reason`."""
         self._reason = reason
+        self.tries += 1
         if need_rows > self.rows and need_rows > self.fit_rows:
             self.fit_rows = need_rows
             return
@@ -111,7 +126,7 @@ class WarmUp:
         columns = max(have_columns, len(self._column))
         rows = have_rows if self.rows < have_rows else min(self.fit_rows, 2 * have_rows)
         if (rows, columns) != (have_rows, have_columns):
-            larger = np.full((rows, columns), np.nan)
+            larger = np.full((rows, columns), np.nan, dtype=np.float32)
             larger[:have_rows, :have_columns] = self._values
             self._values = larger
             self._ts_ms = np.resize(self._ts_ms, rows)
