@@ -79,6 +79,7 @@ NEXT_STATES: Mapping[AlarmState, Mapping[AlarmMove, AlarmState]] = MappingProxyT
     }
 )
 """Every state with its possible moves; a move that is absent is forbidden."""
+ASIDE = frozenset({_S.SHELVED, _S.SUPPRESSED, _S.OUT_OF_SERVICE})
 
 
 class Alarm(Table):
@@ -96,6 +97,7 @@ class Alarm(Table):
         ),
         Index("ix_alarm_unit", "unit_id", "id"),
         Index("ix_alarm_state", "state", "id"),
+        Index("ix_alarm_raised", "raised_ms"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -114,11 +116,24 @@ class Alarm(Table):
     occurrences: Mapped[int] = mapped_column(Integer, default=1)
     evidence: Mapped[dict[str, Any]] = mapped_column(JSON)
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"), index=True)
+    cause_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    """The alarm that explains it, or explained it; an alarm is never deleted."""
+    is_explained: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether its ticket is that of its cause: it calls nobody itself."""
+    forth_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    """When it is to be decided, by our clock, whether it is a matter of its own; see `alerts.explaining`."""
+    suppression_id: Mapped[int | None] = mapped_column(BigInteger)
+    """What set it aside last; `state` says whether it still does."""
     unit: Mapped[Unit] = relationship(lazy="joined")
 
     @property
     def subject(self) -> str:
         return f"alarm:{self.id}"
+
+    @property
+    def began_ms(self) -> int:
+        """When its last occurrence began."""
+        return next(reversed(self.evidence.get("again_ms", ())), self.raised_ms)
 
 
 def next_state(current: AlarmState, move: AlarmMove, *, subject: str) -> AlarmState:
@@ -187,6 +202,18 @@ def find_last_alarm(session: Session, unit_id: int, condition: str) -> Alarm | N
     return session.scalar(query.order_by(Alarm.id.desc()).limit(1))
 
 
+def known_alarms(
+    session: Session, unit_ids: Collection[int], conditions: Collection[str]
+) -> tuple[dict[tuple[int, str], Alarm], dict[tuple[int, str], Alarm]]:
+    """The open alarm, and the last one, by unit and condition, of many at once; the open ones are held."""
+    of_keys = (Alarm.unit_id.in_(unit_ids), Alarm.condition.in_(conditions))
+    is_open = Alarm.state != AlarmState.NORMAL.value
+    found = session.scalars(select(Alarm).where(*of_keys, is_open).with_for_update(of=Alarm))
+    newest = select(func.max(Alarm.id)).where(*of_keys).group_by(Alarm.unit_id, Alarm.condition)
+    last = session.scalars(select(Alarm).where(Alarm.id.in_(newest)))
+    return tuple({(alarm.unit_id, alarm.condition): alarm for alarm in each} for each in (found, last))  # type: ignore[return-value]
+
+
 def is_covered(session: Session, unit_id: int, condition: str, *, ts_ms: int) -> bool:
     """Whether an alarm of the key is known for that time."""
     query = select(Alarm.id).where(Alarm.unit_id == unit_id, Alarm.condition == condition, Alarm.raised_ms <= ts_ms)
@@ -197,7 +224,7 @@ def list_alarms(
     session: Session,
     *,
     is_open: bool | None = None,
-    state: AlarmState | None = None,
+    state: AlarmState | Collection[AlarmState] | None = None,
     site: str | None = None,
     unit_id: int | None = None,
     severity: Severity | None = None,
@@ -211,7 +238,8 @@ def list_alarms(
         normal = Alarm.state == AlarmState.NORMAL.value
         query = query.where(~normal if is_open else normal)
     if state is not None:
-        query = query.where(Alarm.state == state.value)
+        wanted = [state] if isinstance(state, AlarmState) else state
+        query = query.where(Alarm.state.in_([each.value for each in wanted]))
     if site:
         query = query.where(Site.key == site)
     if unit_id is not None:
@@ -240,6 +268,11 @@ def due_for_unshelving(session: Session, *, now_ms: int) -> list[Alarm]:
 def alarms_of_ticket(session: Session, ticket_id: int) -> list[Alarm]:
     """The alarms that belong to a ticket, oldest first."""
     return list(session.scalars(select(Alarm).where(Alarm.ticket_id == ticket_id).order_by(Alarm.id)))
+
+
+def explained_by(session: Session, alarm_id: int) -> list[Alarm]:
+    """The alarms that this one explains, or explained, oldest first."""
+    return list(session.scalars(select(Alarm).where(Alarm.cause_id == alarm_id).order_by(Alarm.id)))
 
 
 def open_alarms_of_unit(session: Session, unit_id: int) -> list[Alarm]:

@@ -94,3 +94,17 @@ class NeverShelved(AlertsError):
 class InvalidShelving(AlertsError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
+
+
+class UnknownSuppression(AlertsError):
+    def __init__(self, suppression_id: int) -> None:
+        super().__init__(f"no suppression {suppression_id}")
+        self.suppression_id = suppression_id
+
+
+class InvalidSuppression(AlertsError):
+    """A window, or a time out of service, that cannot be; `reason` is a code, the message a sentence."""
+
+    def __init__(self, reason: str, told: str) -> None:
+        super().__init__(told)
+        self.reason = reason

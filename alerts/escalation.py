@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from alerts.alarm_flood import flood_now
 from alerts.deadlines import LADDER, MINUTE_MS, ActionKind, Deadline, Goal, Matter, Rung, has_reached
 from alerts.due_action import DueAction, DueState, deadlines_of, plan_next_reminder
 from alerts.notification import Call, Told, tell
@@ -28,8 +29,10 @@ from registry.site import Site
 BATCH = 100
 TOLD_LATE_MS = MINUTE_MS
 """From here on it is told that an action came late."""
+FLOOD_DIGEST_MS = 2 * MINUTE_MS
+"""[P] So long calls for major cases are gathered while alarms flood a compound."""
 
-_ACTIVITY: Mapping[ActionKind, str] = {
+ACTIVITY_OF: Mapping[ActionKind, str] = {
     ActionKind.CALL: "ticket.called",
     ActionKind.REMIND: "ticket.reminded",
     ActionKind.ESCALATE: "ticket.escalated",
@@ -90,6 +93,7 @@ class _Desk:
         self._now_ms = now_ms
         self._responsible: dict[tuple[int, int], Responsible] = {}
         self._hours: dict[int, Hours] = {}
+        self._floods: dict[int, bool] = {}
         self._deadlines: dict[tuple[int, str], list[Deadline]] = {}
 
     def do(self, row: DueAction, ticket: Ticket) -> Call:
@@ -137,7 +141,15 @@ class _Desk:
             self._hours[ticket.site_id] = hours_of(self._session, ticket.site)
         if kind is ActionKind.REMIND:
             plan_next_reminder(self._session, row, site=ticket.site, now_ms=self._now_ms)
-        return Call(told, people, self._hours[ticket.site_id])
+        return Call(told, people, self._hours[ticket.site_id], gather_ms=self._gather_ms(kind, ticket))
+
+    def _gather_ms(self, kind: ActionKind, ticket: Ticket) -> int:
+        """In a flood of alarms the calls of a few minutes go out as one; what is critical, or late, never waits."""
+        if kind is not ActionKind.CALL or ticket.severity != Severity.MAJOR:
+            return 0
+        if ticket.site_id not in self._floods:
+            self._floods[ticket.site_id] = flood_now(self._session, [ticket.site_id], now_ms=self._now_ms) is not None
+        return FLOOD_DIGEST_MS if self._floods[ticket.site_id] else 0
 
     def _basis(self, row: DueAction) -> dict[str, Any]:
         key = (row.site_id, row.matter)
@@ -160,7 +172,7 @@ _RECORDED = ("goal", "kind", "matter", "rung", "number", "due_ms", "late_min", "
 
 def _entry(row: DueAction, ticket: Ticket, call: Call, count: int) -> Entry:
     return Entry(
-        verb=_ACTIVITY[ActionKind(row.kind)],
+        verb=ACTIVITY_OF[ActionKind(row.kind)],
         subject=ticket.subject,
         site=ticket.site.key,
         unit_id=ticket.unit_id,

@@ -5,18 +5,23 @@ exist without the others.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from alerts import alarm as alarms
+from alerts import call_out_moves
 from alerts import ticket as tickets
-from alerts.alarm import Alarm, AlarmMove, AlarmState
+from alerts.alarm import ASIDE, Alarm, AlarmMove, AlarmState
+from alerts.annunciation import annunciate, note_acknowledged
 from alerts.condition import CONNECTION
 from alerts.conditions import Condition
+from alerts.inhibition import HOLD_MS, is_held
 from alerts.severity import Severity, gravest
+from alerts.suppression import Suppression, aside_facts, covering, set_aside
 from alerts.ticket import NOTHING_MORE, Brought, Ticket
 from alerts.ticket_stages import FINAL_STAGES, Stage, TicketKind
 from alerts.watch import Signal
@@ -26,15 +31,30 @@ from registry.activity import Entry
 from registry.database import Database
 from registry.role import SYSTEM, Actor
 from registry.site import Site
-from registry.unit import Unit, hold_units
+from registry.unit import Unit, hold_units, units_by_id
 
 EVIDENCE_LIMIT = 20
 MANY_UNITS = 5
 """So many units of a site that fall silent at once share one ticket."""
 JOINT_MS = 15 * 60_000
 JOINT_TITLE = "Many units are not heard any more"
+POWER_CUT_TITLE = "Power cut: many units without mains"
 END_UNKNOWN = "is_end_unknown"
 """In the evidence of an alarm of the past that was found in late data: whether its end is still to be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """One matter of many units of a site: its ticket is the site's."""
+
+    title: str
+    case: str
+    least_severity: Severity | None = None
+
+
+SILENCE = Joint(JOINT_TITLE, CONNECTION)
+POWER_OUT = Joint(POWER_CUT_TITLE, "power_cut", Severity.MAJOR)
+JOINT_CASES = frozenset({SILENCE.case, POWER_OUT.case})
 
 
 def apply_signals(
@@ -45,7 +65,10 @@ def apply_signals(
     The units are held until the end of the transaction: two workers with two conditions of one matter open one ticket.
     """
     signals = list(signals)
-    hold_units(session, {units[signal.unit] for signal in signals})
+    unit_ids = {units[signal.unit] for signal in signals}
+    hold_units(session, unit_ids)
+    aside = covering(session, unit_ids, now_ms=received_ms)
+    known = _Known(session, unit_ids, {signal.condition.code for signal in signals})
     changed: list[Alarm] = []
     entries: list[Entry] = []
     joint = _sites_gone(signals)
@@ -53,14 +76,35 @@ def apply_signals(
         unit_id = units[signal.unit]
         if signal.is_active:
             is_joint = signal.unit.site in joint and signal.condition.case == CONNECTION
-            alarm = _raise(session, signal, unit_id, received_ms, entries, is_joint=is_joint)
+            alarm = _raise(
+                session, signal, unit_id, received_ms, entries, is_joint=is_joint, aside=aside.get(unit_id), known=known
+            )
         else:
-            alarm = _return(session, signal, unit_id, entries)
+            alarm = _return(signal, unit_id, entries, known=known)
         if alarm is not None:
             changed.append(alarm)
     if entries:
         activity.append(session, entries, now_ms=received_ms)
     return changed
+
+
+class _Known:
+    """The alarms of the units that are held, looked up once for all signals of a batch."""
+
+    def __init__(self, session: Session, unit_ids: Collection[int], codes: Collection[str]) -> None:
+        # Kept, so that each alarm finds its unit and site without asking again.
+        self._units = units_by_id(session, unit_ids)
+        self._open, self._last = alarms.known_alarms(session, unit_ids, codes)
+
+    def open(self, unit_id: int, code: str) -> Alarm | None:
+        found = self._open.get((unit_id, code))
+        return found if found is not None and found.state != AlarmState.NORMAL else None
+
+    def last(self, unit_id: int, code: str) -> Alarm | None:
+        return self._last.get((unit_id, code))
+
+    def keep(self, alarm: Alarm) -> None:
+        self._open[alarm.unit_id, alarm.condition] = self._last[alarm.unit_id, alarm.condition] = alarm
 
 
 def _sites_gone(signals: Iterable[Signal]) -> set[str]:
@@ -105,22 +149,30 @@ def note_past(
         session.add(alarm)
         session.flush()
         found.append(alarm)
-        entries.append(_alarm_entry(alarm, "alarm.found_late", {"ts_ms": signal.ts_ms}))
+        entries.append(alarm_entry(alarm, "alarm.found_late", {"ts_ms": signal.ts_ms}))
     if entries:
         activity.append(session, entries, now_ms=received_ms)
     return found
 
 
 def _raise(
-    session: Session, signal: Signal, unit_id: int, received_ms: int, entries: list[Entry], *, is_joint: bool
+    session: Session,
+    signal: Signal,
+    unit_id: int,
+    received_ms: int,
+    entries: list[Entry],
+    *,
+    is_joint: bool,
+    aside: Suppression | None,
+    known: _Known,
 ) -> Alarm | None:
     condition = signal.condition
-    alarm = alarms.find_open_alarm(session, unit_id, condition.code)
+    alarm = known.open(unit_id, condition.code)
     if alarm is not None and alarm.is_active:
         return None
     verb = "alarm.raised_again"
     if alarm is None:
-        alarm = _recent(session, signal, unit_id)
+        alarm = _recent(signal, known.last(unit_id, condition.code))
     if alarm is None:
         alarm = _insert(session, signal, unit_id, received_ms)
         if alarm is None:
@@ -132,19 +184,33 @@ def _raise(
         alarm.acknowledged_ms = alarm.acknowledged_by = None
         alarm.occurrences += 1
         alarm.evidence = _with_occurrence(alarm.evidence, signal)
+    known.keep(alarm)
     opened = None
-    if condition.opens_ticket:
-        opened = _attach_ticket(session, alarm, condition, received_ms, is_joint=is_joint)
+    facts: dict[str, Any] = {}
+    if aside is not None and condition.may_be_shelved and AlarmState(alarm.state) not in ASIDE:
+        set_aside(alarm, aside)
+        facts = aside_facts(aside)
+    # What is set aside calls nobody; it has its ticket when it comes back and still holds.
+    if condition.opens_ticket and AlarmState(alarm.state) not in ASIDE:
+        if is_held(condition.kind, condition.code) and not has_own_open_ticket(session, alarm):
+            alarm.forth_ms = received_ms + HOLD_MS
+        else:
+            opened = attach_ticket(session, alarm, condition, received_ms, joint=SILENCE if is_joint else None)
     session.flush()
-    entries.append(_alarm_entry(alarm, verb, {"ts_ms": signal.ts_ms, "occurrences": alarm.occurrences}))
+    annunciate(session, alarm, now_ms=received_ms)
+    entries.append(alarm_entry(alarm, verb, {"ts_ms": signal.ts_ms, "occurrences": alarm.occurrences, **facts}))
     if opened is not None:
-        entries.append(ticket_entry(opened, "ticket.opened", SYSTEM, {"alarm_id": alarm.id}))
+        entries.append(opened_entry(opened, alarm))
+    entries += call_out_moves.propose(session, alarm, now_ms=received_ms)
     return alarm
 
 
-def _recent(session: Session, signal: Signal, unit_id: int) -> Alarm | None:
+def opened_entry(ticket: Ticket, alarm: Alarm) -> Entry:
+    return ticket_entry(ticket, "ticket.opened", SYSTEM, {"alarm_id": alarm.id})
+
+
+def _recent(signal: Signal, last: Alarm | None) -> Alarm | None:
     """The last alarm of the key, if it returned so shortly before that this is the same incident."""
-    last = alarms.find_last_alarm(session, unit_id, signal.condition.code)
     if last is None or last.cleared_ms is None:
         return None
     since_ms = signal.ts_ms - last.cleared_ms
@@ -177,34 +243,52 @@ def _with_occurrence(evidence: dict[str, Any], signal: Signal) -> dict[str, Any]
     return {**evidence, **signal.evidence, "again_ms": [*earlier, signal.ts_ms]}
 
 
-def _attach_ticket(
-    session: Session, alarm: Alarm, condition: Condition, now_ms: int, *, is_joint: bool
+def has_own_open_ticket(session: Session, alarm: Alarm) -> bool:
+    """Whether somebody works, or is to work, on this alarm itself."""
+    if alarm.ticket_id is None or alarm.is_explained:
+        return False
+    return Stage(tickets.get_ticket(session, alarm.ticket_id).stage) not in FINAL_STAGES
+
+
+def bring_back(session: Session, alarm: Alarm, *, now_ms: int) -> None:
+    """An alarm that is set aside no more, holds, and has nobody who works on it is decided on as a new one is."""
+    if alarm.is_active and not alarm.is_explained and not has_own_open_ticket(session, alarm):
+        alarm.forth_ms = now_ms
+
+
+def attach_ticket(
+    session: Session, alarm: Alarm, condition: Condition, now_ms: int, *, joint: Joint | None
 ) -> Ticket | None:
-    """Puts the alarm to the ticket of its case; returns the ticket if it had to be opened."""
-    if alarm.ticket_id is not None:
-        present = tickets.get_ticket(session, alarm.ticket_id)
-        if Stage(present.stage) not in FINAL_STAGES:
-            return None
+    """Puts the alarm to the ticket of its case; returns the ticket if it had to be opened.
+
+    `joint` is for an alarm that stands for many units of its site.
+    """
+    if has_own_open_ticket(session, alarm):
+        return None
     unit = session.get_one(Unit, alarm.unit_id)
-    ticket = tickets.find_open_ticket(session, unit.id, condition.case)
-    if ticket is None and condition.case == CONNECTION:
+    case = joint.case if joint is not None else condition.case
+    ticket = tickets.find_open_ticket(session, unit.id, case)
+    if ticket is None and case in JOINT_CASES:
         # Some units of a gateway speak more seldom than others, and are missed later.
-        ticket = tickets.find_joint_ticket(session, unit.site_id, condition.case, since_ms=now_ms - JOINT_MS)
+        ticket = tickets.find_joint_ticket(session, unit.site_id, case, since_ms=now_ms - JOINT_MS)
+    severity = condition.severity
+    if joint is not None and joint.least_severity is not None:
+        severity = gravest(severity, joint.least_severity)
     opened = None
     if ticket is None:
         ticket = opened = tickets.open_ticket(
             session,
             site=unit.site,
-            unit=None if is_joint else unit,
-            kind=TicketKind.FAULT if is_joint else condition.ticket_kind,
-            title=JOINT_TITLE if is_joint else condition.title,
-            severity=condition.severity,
-            case=condition.case,
+            unit=None if joint is not None else unit,
+            kind=TicketKind.FAULT if joint is not None else condition.ticket_kind,
+            title=joint.title if joint is not None else condition.title,
+            severity=severity,
+            case=case,
             opened_by=SYSTEM.name,
             now_ms=now_ms,
         )
     else:
-        graver = gravest(Severity(ticket.severity), condition.severity)
+        graver = gravest(Severity(ticket.severity), severity)
         if graver.value != ticket.severity:
             # The graver alarm names the case from now on.
             tickets.make_graver(session, ticket, graver, now_ms=now_ms)
@@ -215,20 +299,21 @@ def _attach_ticket(
     return opened
 
 
-def _return(session: Session, signal: Signal, unit_id: int, entries: list[Entry]) -> Alarm | None:
-    alarm = alarms.find_open_alarm(session, unit_id, signal.condition.code)
+def _return(signal: Signal, unit_id: int, entries: list[Entry], *, known: _Known) -> Alarm | None:
+    alarm = known.open(unit_id, signal.condition.code)
     if alarm is None or not alarm.is_active:
         return None
     alarms.move_alarm(alarm, AlarmMove.RETURN)
     alarm.is_active, alarm.cleared_ms = False, signal.ts_ms
-    entries.append(_alarm_entry(alarm, "alarm.returned", {"ts_ms": signal.ts_ms}))
+    entries.append(alarm_entry(alarm, "alarm.returned", {"ts_ms": signal.ts_ms}))
     return alarm
 
 
 def acknowledge_alarm(session: Session, alarm_id: int, *, actor: Actor, now_ms: int) -> Alarm:
     alarm = alarms.get_alarm(session, alarm_id, for_update=True)
     if alarms.acknowledge(alarm, by=actor.name, now_ms=now_ms):
-        activity.append(session, [_alarm_entry(alarm, "alarm.acknowledged", {}, actor)], now_ms=now_ms)
+        note_acknowledged(session, alarm, by=actor.name, now_ms=now_ms)
+        activity.append(session, [alarm_entry(alarm, "alarm.acknowledged", {}, actor)], now_ms=now_ms)
     return alarm
 
 
@@ -238,14 +323,15 @@ def shelve_alarm(
     alarm = alarms.get_alarm(session, alarm_id, for_update=True)
     alarms.shelve(alarm, until_ms=until_ms, reason=reason, is_allowed=is_allowed, now_ms=now_ms)
     data = {"until_ms": until_ms, "reason": alarm.shelved_reason}
-    activity.append(session, [_alarm_entry(alarm, "alarm.shelved", data, actor)], now_ms=now_ms)
+    activity.append(session, [alarm_entry(alarm, "alarm.shelved", data, actor)], now_ms=now_ms)
     return alarm
 
 
 def unshelve_alarm(session: Session, alarm_id: int, *, actor: Actor, now_ms: int) -> Alarm:
     alarm = alarms.get_alarm(session, alarm_id, for_update=True)
     alarms.unshelve(alarm)
-    activity.append(session, [_alarm_entry(alarm, "alarm.unshelved", {}, actor)], now_ms=now_ms)
+    bring_back(session, alarm, now_ms=now_ms)
+    activity.append(session, [alarm_entry(alarm, "alarm.unshelved", {}, actor)], now_ms=now_ms)
     return alarm
 
 
@@ -254,8 +340,9 @@ def unshelve_due(session: Session, *, now_ms: int) -> list[Alarm]:
     due = alarms.due_for_unshelving(session, now_ms=now_ms)
     for alarm in due:
         alarms.unshelve(alarm)
+        bring_back(session, alarm, now_ms=now_ms)
     if due:
-        activity.append(session, [_alarm_entry(alarm, "alarm.unshelved", {}) for alarm in due], now_ms=now_ms)
+        activity.append(session, [alarm_entry(alarm, "alarm.unshelved", {}) for alarm in due], now_ms=now_ms)
     return due
 
 
@@ -313,7 +400,7 @@ def open_ticket_by_hand(
     return ticket
 
 
-def _alarm_entry(alarm: Alarm, verb: str, data: dict[str, Any], actor: Actor = SYSTEM) -> Entry:
+def alarm_entry(alarm: Alarm, verb: str, data: dict[str, Any], actor: Actor = SYSTEM) -> Entry:
     return Entry(
         verb=verb,
         subject=alarm.subject,

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, case, func, or_, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, case, func, insert, or_, select, update
+from sqlalchemy.orm import Mapped, Session, joinedload, lazyload, mapped_column, relationship
 
 from alerts.severity import Severity
 from registry.calendar import Hours
-from registry.channel import Channel, channels_of
+from registry.channel import Channel, ChannelKind, channels_of
 from registry.database import BigId, Table
 from registry.person import Person
 
@@ -27,6 +27,7 @@ FIRST_RETRY_MS, LAST_RETRY_MS = 15_000, 3_600_000
 MOST_ATTEMPTS = 8
 MOST_IN_DIGEST = 50
 RESULT_LENGTH = 200
+KEYS_A_QUERY = 1_000
 _DIGESTED = frozenset({Severity.MINOR, Severity.ADVISORY})
 
 
@@ -35,6 +36,8 @@ class DeliveryState(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    """What it says has been overtaken before it went out."""
 
 
 class Notification(Table):
@@ -95,6 +98,8 @@ class Call:
     told: Told
     people: Collection[Person]
     hours: Hours
+    gather_ms: int = 0
+    """Though grave, it may wait so long for others, to go out with them as one: in a flood of alarms."""
 
 
 def tell(session: Session, calls: Sequence[Call], *, now_ms: int) -> list[int]:
@@ -107,42 +112,53 @@ def tell(session: Session, calls: Sequence[Call], *, now_ms: int) -> list[int]:
     channels: defaultdict[int, list[Channel]] = defaultdict(list)
     for channel in channels_of(session, {person.id for call in calls for person in call.people}):
         channels[channel.person_id].append(channel)
-    counts = []
+    counts, calls_of_rows, rows = [], [], []
     for call in calls:
         new = [person for person in call.people if f"{call.told.key}:{person.id}" not in known]
         for person in new:
             known.add(f"{call.told.key}:{person.id}")
-            session.add(_notification(call, person.id, channels[person.id], now_ms=now_ms))
+            calls_of_rows.append(call)
+            rows.append(_notification(call.told, person.id, now_ms=now_ms))
         counts.append(len(new))
-    session.flush()
+    if rows:
+        # Thousands may be told at once: rows, not objects.
+        written = insert(Notification).returning(Notification.id, sort_by_parameter_order=True)
+        ids = list(session.scalars(written, rows))
+        ways = [
+            _delivery(call, notification_id, channel, now_ms=now_ms)
+            for call, row, notification_id in zip(calls_of_rows, rows, ids, strict=True)
+            for channel in channels[row["person_id"]]
+            if call.told.severity.rank <= Severity(channel.least_severity).rank
+        ]
+        if ways:
+            session.execute(insert(Delivery), ways)
     return counts
 
 
-def _notification(call: Call, person_id: int, channels: Sequence[Channel], *, now_ms: int) -> Notification:
-    told = call.told
-    is_urgent = told.severity not in _DIGESTED
-    return Notification(
-        key=f"{told.key}:{person_id}",
-        person_id=person_id,
-        ticket_id=told.ticket_id,
-        site=told.site,
-        severity=told.severity.value,
-        template=told.template,
-        data=told.data,
-        created_ms=now_ms,
-        deliveries=[
-            Delivery(
-                channel_id=channel.id,
-                is_urgent=is_urgent,
-                state=DeliveryState.WAITING.value,
-                attempts=0,
-                next_ms=now_ms if is_urgent else call.hours.quiet_until(now_ms + DIGEST_MS),
-                result="",
-            )
-            for channel in channels
-            if told.severity.rank <= Severity(channel.least_severity).rank
-        ],
-    )
+def _notification(told: Told, person_id: int, *, now_ms: int) -> dict[str, Any]:
+    return {
+        "key": f"{told.key}:{person_id}",
+        "person_id": person_id,
+        "ticket_id": told.ticket_id,
+        "site": told.site,
+        "severity": told.severity.value,
+        "template": told.template,
+        "data": told.data,
+        "created_ms": now_ms,
+    }
+
+
+def _delivery(call: Call, notification_id: int, channel: Channel, *, now_ms: int) -> dict[str, Any]:
+    is_minor = call.told.severity in _DIGESTED
+    return {
+        "notification_id": notification_id,
+        "channel_id": channel.id,
+        "is_urgent": not (is_minor or call.gather_ms),
+        "state": DeliveryState.WAITING.value,
+        "attempts": 0,
+        "next_ms": call.hours.quiet_until(now_ms + DIGEST_MS) if is_minor else now_ms + call.gather_ms,
+        "result": "",
+    }
 
 
 def tell_through(session: Session, channel: Channel, *, template: str, now_ms: int) -> Notification:
@@ -240,6 +256,33 @@ def _claim(session: Session, channel_id: int, *, now_ms: int) -> Parcel | None:
     )
 
 
+def claim_at_once(session: Session, kind: ChannelKind, *, now_ms: int, most: int) -> list[Parcel]:
+    """Takes up to `most` urgent messages of a kind of channel that cannot keep anybody waiting, each a parcel."""
+    query = (
+        select(Delivery)
+        .join(Channel, Channel.id == Delivery.channel_id)
+        .where(
+            Channel.kind == kind.value,
+            Delivery.is_urgent,
+            Delivery.state == DeliveryState.WAITING.value,
+            Delivery.next_ms <= now_ms,
+        )
+        .order_by(Delivery.next_ms, Delivery.id)
+        .limit(most)
+        .with_for_update(skip_locked=True, of=Delivery)
+    )
+    rows = list(session.scalars(query))
+    for row in rows:
+        row.state, row.claimed_ms = DeliveryState.SENDING.value, now_ms
+        row.attempts += 1
+    session.flush()
+    wanted = select(Notification).where(Notification.id.in_([row.notification_id for row in rows]))
+    # Words need the person's language, and nothing of what else belongs to them.
+    wanted = wanted.options(lazyload(Notification.deliveries), joinedload(Notification.person).lazyload(Person.grants))
+    found = {each.id: each for each in session.scalars(wanted)} if rows else {}
+    return [Parcel(row.channel, (row.id,), (found[row.notification_id],)) for row in rows]
+
+
 def settle(session: Session, delivery_ids: Sequence[int], *, is_sent: bool, result: str, now_ms: int) -> None:
     """Writes down what became of a parcel; what failed is tried again later, and later, and at last given up."""
     rows = session.scalars(select(Delivery).where(Delivery.id.in_(delivery_ids)).with_for_update(of=Delivery))
@@ -252,6 +295,26 @@ def settle(session: Session, delivery_ids: Sequence[int], *, is_sent: bool, resu
         else:
             row.state = DeliveryState.WAITING.value
             row.next_ms = now_ms + min(FIRST_RETRY_MS * 4 ** (row.attempts - 1), LAST_RETRY_MS)
+
+
+def withdraw(session: Session, keys: Collection[str], *, now_ms: int) -> None:
+    """What was not sent yet of these notifications stays here; what is on its way is not tried a second time."""
+    ordered = sorted(keys)
+    for place in range(0, len(ordered), KEYS_A_QUERY):
+        named = select(Notification.id).where(Notification.key.in_(ordered[place : place + KEYS_A_QUERY]))
+        of_them = Delivery.notification_id.in_(named)
+        session.execute(
+            update(Delivery)
+            .where(of_them, Delivery.state == DeliveryState.WAITING.value)
+            .values(state=DeliveryState.WITHDRAWN.value, settled_ms=now_ms)
+            .execution_options(synchronize_session=False)
+        )
+        session.execute(
+            update(Delivery)
+            .where(of_them, Delivery.state == DeliveryState.SENDING.value)
+            .values(attempts=MOST_ATTEMPTS)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def is_any_due(session: Session, *, now_ms: int) -> bool:

@@ -69,6 +69,7 @@ class Watch:
         self.banks = dict(banks or {})
         self.slow_banks = dict(slow_banks or {})
         self.on_failure = on_failure
+        self.conditions = {(kind, each.code): each for kind, conditions in table.items() for each in conditions}
         self._kinds = {kind: KindWatch(kind, table[kind], limits, on_failure=self._failed) for kind in Kind}
         self._past = {kind: Hindsight(KindWatch(kind, table[kind], limits, on_failure=self._failed)) for kind in Kind}
 
