@@ -12,13 +12,43 @@ from starlette.middleware import Middleware
 
 from api import pages, problems
 from api.activity_feed import ActivityFeed
+from api.answer_desk import AnswerDesk
 from api.edge import BodyLimit, HeadersOfEveryAnswer, LastCatch, LoopbackNamesOnly, Measured, Named
 from api.metrics import ScrapedFacts, new_duration_histogram
 from api.report_desk import ReportDesk
 from api.resources import Resources
-from api.routes import activity, alarms, data_quality, deadlines, operations, register, ticket_case, tickets, token
+from api.routes import (
+    action_teams,
+    activity,
+    alarm_figures,
+    alarms,
+    appraisals,
+    call_out_stock,
+    call_outs,
+    data_quality,
+    deadlines,
+    handover,
+    meetings,
+    model_versions,
+    operations,
+    patrols,
+    proposals,
+    reception,
+    register,
+    reliability,
+    service_records,
+    suppressions,
+    tasks,
+    ticket_case,
+    tickets,
+    token,
+    votes,
+    watch_list,
+    webhooks,
+)
 from api.routes.shapes import ProblemShape
 from api.security import SignInDesk
+from api.voting_desk import VotingDesk
 
 API_PREFIX = "/api/v1"
 API_VERSION = "1"
@@ -72,9 +102,39 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.metrics = metrics
     app.state.sign_in_desk = SignInDesk()
     app.state.report_desk = ReportDesk()
+    app.state.answer_desk = AnswerDesk()
+    app.state.voting_desk = VotingDesk()
     problems.install(app)
-    for routes in (token, register, alarms, tickets, ticket_case, activity, data_quality, deadlines):
+    for routes in (
+        token,
+        register,
+        alarms,
+        tickets,
+        ticket_case,
+        activity,
+        data_quality,
+        deadlines,
+        proposals,
+        model_versions,
+        reliability,
+        service_records,
+        call_outs,
+        call_out_stock,
+        appraisals,
+        suppressions,
+        votes,
+        watch_list,
+        handover,
+        meetings,
+        reception,
+        tasks,
+        action_teams,
+        patrols,
+        alarm_figures,
+        webhooks,
+    ):
         app.include_router(routes.router, prefix=API_PREFIX)
+    app.include_router(proposals.fund_router, prefix=API_PREFIX)
     app.include_router(operations.router)
     app.include_router(pages.router)
     app.state.error_page = pages.error_page

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from api.commands import bench, bench_detectors, bench_disposal, bench_escalations, bench_service
+from api.commands import (
+    bench,
+    bench_call_out,
+    bench_detectors,
+    bench_disposal,
+    bench_escalations,
+    bench_patrols,
+    bench_power_cut,
+    bench_service,
+    bench_votes,
+)
 
 bench_app = typer.Typer(help="Measurements, as JSON.", no_args_is_help=True)
 
@@ -79,3 +89,44 @@ def bench_escalations_command(
 ) -> None:
     """Measures how fast due actions are done, and proves that each was done once."""
     typer.echo(bench_escalations.escalations_as_json(actions=actions, workers=workers, database_url=database))
+
+
+@bench_app.command("call-out")
+def bench_call_out_command(
+    people: Annotated[int, typer.Option(min=10, help="Who are called out at once.")] = 5_000,
+    rate: Annotated[float, typer.Option(min=1, help="Answers a second.")] = 100.0,
+    seconds: Annotated[float, typer.Option(min=1, help="For how long they answer.")] = 20.0,
+    database: Annotated[str | None, typer.Option(help="An empty postgresql+psycopg://… instead of SQLite.")] = None,
+) -> None:
+    """Measures how fast a call-out leaves the house, and answers counted while they come."""
+    typer.echo(bench_call_out.call_out_as_json(people=people, rate_per_s=rate, seconds=seconds, database_url=database))
+
+
+@bench_app.command("power-cut")
+def bench_power_cut_command(
+    alarms: Annotated[int, typer.Option(min=10, help="Lifts that lose their mains within a second.")] = 1_000,
+    sites: Annotated[int, typer.Option(min=1, help="Compounds, of at least three of these lifts each.")] = 25,
+    database: Annotated[str | None, typer.Option(help="An empty postgresql+psycopg://… instead of SQLite.")] = None,
+) -> None:
+    """Measures how soon a power cut over a district is one incident for each compound, and who is told how often."""
+    typer.echo(bench_power_cut.power_cut_as_json(alarms=alarms, sites=sites, database_url=database))
+
+
+@bench_app.command("patrols")
+def bench_patrols_command(
+    sites: Annotated[int, typer.Option(min=1, help="Compounds, of four plans each.")] = 1529,
+    database: Annotated[str | None, typer.Option(help="An empty postgresql+psycopg://… instead of SQLite.")] = None,
+) -> None:
+    """Measures how long a year of rounds takes to be written ahead."""
+    typer.echo(bench_patrols.patrols_as_json(sites=sites, database_url=database))
+
+
+@bench_app.command("votes")
+def bench_votes_command(
+    parts: Annotated[int, typer.Option(min=100, help="Parts of the roll.")] = 20_000,
+    rate: Annotated[float, typer.Option(min=1, help="Ballots a second.")] = 200.0,
+    seconds: Annotated[float, typer.Option(min=1)] = 30.0,
+    database: Annotated[str | None, typer.Option(help="An empty postgresql+psycopg://… instead of SQLite.")] = None,
+) -> None:
+    """Measures a crowd at the ballot box, what others wait for meanwhile, and the count of a large vote."""
+    typer.echo(bench_votes.votes_as_json(parts=parts, rate_per_s=rate, seconds=seconds, database_url=database))

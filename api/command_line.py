@@ -41,6 +41,7 @@ from api.metrics_port import MetricsPortRefused
 from api.model_commands import models_app, train_command
 from api.operator_commands import backup_command, broker_app, gateways_app, restore_command, sites_app
 from api.processes import StartRefused, run_ingest, run_serve, run_up
+from governance.errors import GovernanceError
 from ingest.authority import CertificateUnreadable
 from ingest.broker import BrokerRefused
 from ingest.mqtt import BrokerUnreachable
@@ -83,6 +84,7 @@ KNOWN_FAILURES = (
     AlertsError,
     BrokerRefused,
     BrokerUnreachable,
+    GovernanceError,
     LoadRefused,
     bench.BenchFailed,
     evaluate.EvaluationRefused,
@@ -284,10 +286,26 @@ def doctor_command(data_dir: DataDir = None) -> None:
 
 
 @app.command("verify")
-def verify_command(data_dir: DataDir = None) -> None:
-    """Proves the hash chain of the activity log, or tells every break."""
-    rows = administration.verify(told_settings(data_dir=data_dir))
-    typer.echo(f"ok: {rows} activity rows, each bound to the one before")
+def verify_command(
+    file: Annotated[
+        Path | None, typer.Argument(help="An exported vote: chain.json or vote.zip. None: the database.")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="End of the chain as it was published with the result.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Proves the hash chain of the activity log and of every vote, or of an exported one, or tells every break."""
+    if file is not None:
+        read, counted = administration.verify_export(file, head=head)
+        typer.echo(f"ok: {read.head.seq} ballots of {read.terms['title']}, the chain ends in {read.head.hash}")
+        typer.echo(
+            f"recounted: {counted.consenting.owners} of {counted.participating.owners} owners consent, "
+            + ("approved" if counted.is_approved else "not approved")
+        )
+        return
+    settings = told_settings(data_dir=data_dir)
+    typer.echo(f"ok: {administration.verify(settings)} activity rows, each bound to the one before")
+    if votes := administration.verify_votes(settings):
+        typer.echo(f"ok: {votes} votes, no ballot added, changed or removed")
 
 
 @users_app.command("add")

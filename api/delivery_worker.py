@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import structlog
 from prometheus_client import Counter, Gauge
 
-from alerts.notification import Parcel, claim_parcels, is_any_due, settle
-from api.message_words import message_of
+from alerts.notification import Parcel, claim_at_once, claim_parcels, is_any_due, settle
+from api.message_words import LinkOf, message_of
 from api.senders import Outcome, send
 from api.settings import Language
 from registry.channel import ChannelKind, SealBroken, SecretBox
@@ -23,6 +23,8 @@ HARD_LIMIT_S = 30.0
 AT_ONCE = 16
 """Channels that are served at the same time, those that hang not counted."""
 LEFT_BEHIND_AT_MOST = 200
+CONSOLE_AT_ONCE = 500
+"""What goes to our own log needs no thread and waits for nobody."""
 
 sent_total = Counter("liandong_deliveries", "Messages given to channels", ["kind", "outcome"])
 hanging = Gauge("liandong_channels_hanging", "Channels that have not answered for half a minute")
@@ -56,10 +58,12 @@ class DeliveryWorker:
         clock: Callable[[], int],
         every_s: float = EVERY_S,
         hard_limit_s: float = HARD_LIMIT_S,
+        link_of: LinkOf | None = None,
     ) -> None:
         self._database = database
         self._box = box
         self._language = language
+        self._link_of = link_of
         self._clock = clock
         self._every_s = every_s
         self._hard_limit_ms = hard_limit_s * 1000
@@ -86,6 +90,7 @@ class DeliveryWorker:
 
     def _look(self) -> None:
         now_ms = self._clock()
+        self._empty_console(now_ms)
         self._give_up(now_ms)
         self._trips = [trip for trip in self._trips if not trip.is_over]
         left_behind = sum(trip.is_settled for trip in self._trips)
@@ -103,6 +108,30 @@ class DeliveryWorker:
             trip = _Trip(parcel, now_ms)
             self._trips.append(trip)
             threading.Thread(target=self._travel, args=(trip,), name="delivery", daemon=True).start()
+
+    def _empty_console(self, now_ms: int) -> None:
+        with self._database.reading() as session:
+            if not is_any_due(session, now_ms=now_ms):
+                return
+        while not self._stopping.is_set():
+            with self._database.writing() as session:
+                parcels = claim_at_once(session, ChannelKind.CONSOLE, now_ms=now_ms, most=CONSOLE_AT_ONCE)
+            if not parcels:
+                return
+            for outcome, ids in self._written(parcels).items():
+                self._settle_all(ids, outcome)
+
+    def _written(self, parcels: list[Parcel]) -> dict[Outcome, list[int]]:
+        found: dict[Outcome, list[int]] = {}
+        for parcel in parcels:
+            outcome = self._send(parcel)
+            found.setdefault(outcome, []).extend(parcel.delivery_ids)
+            sent_total.labels(parcel.channel.kind, "sent" if outcome.is_sent else "failed").inc()
+        return found
+
+    def _settle_all(self, ids: list[int], outcome: Outcome) -> None:
+        with self._database.writing() as session:
+            settle(session, ids, is_sent=outcome.is_sent, result=outcome.said, now_ms=self._clock())
 
     def _give_up(self, now_ms: int) -> None:
         for trip in self._trips:
@@ -125,10 +154,9 @@ class DeliveryWorker:
             address = self._box.open(parcel.channel.sealed) if parcel.channel.sealed else ""
         except SealBroken as error:
             return Outcome(False, str(error))
-        message = message_of(parcel.notifications, fallback=self._language, now_ms=self._clock())
+        message = message_of(parcel.notifications, fallback=self._language, now_ms=self._clock(), link_of=self._link_of)
         return send(ChannelKind(parcel.channel.kind), address, message)
 
     def _settle(self, parcel: Parcel, outcome: Outcome) -> None:
         sent_total.labels(parcel.channel.kind, "sent" if outcome.is_sent else "failed").inc()
-        with self._database.writing() as session:
-            settle(session, parcel.delivery_ids, is_sent=outcome.is_sent, result=outcome.said, now_ms=self._clock())
+        self._settle_all(list(parcel.delivery_ids), outcome)

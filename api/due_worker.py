@@ -6,15 +6,18 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import Counter
 
+from alerts.call_out_moves import oldest_due_call_out_ms, run_due_call_outs
+from alerts.call_out_summons import HashOfLink
 from alerts.due_action import count_overdue, oldest_due_ms
 from alerts.escalation import run_due
+from alerts.escalation_audit import OVERDUE_MS
+from api.escalation_auditor import EscalationAuditor
+from governance.procedure import settle_due_votes
 from registry.database import Database
 
 EVERY_S = 1.0
 AUDIT_EVERY_S = 60.0
 REST_S = 0.05
-OVERDUE_MS = 60_000
-"""What has been due for so long and was not done is an escalation that should have run and did not."""
 
 actions_total = Counter("liandong_due_actions", "Due actions settled by this process")
 failures_total = Counter("liandong_due_action_failures", "Times that due actions could not be done")
@@ -42,15 +45,35 @@ def run_all_due(database: Database, *, now_ms: int, rest: Callable[[float], bool
     return done
 
 
+def run_all_due_call_outs(database: Database, *, hash_of_link: HashOfLink, now_ms: int) -> int:
+    """Calls the stages whose time has come, and ends proposals that nobody decided on; returns how many those were."""
+    done = 0
+    while True:
+        with database.reading() as session:
+            if oldest_due_call_out_ms(session, now_ms=now_ms) is None:
+                return done
+        with database.writing() as session:
+            settled = run_due_call_outs(session, hash_of_link=hash_of_link, now_ms=now_ms)
+        if not settled:
+            # Another worker holds what is left.
+            return done
+        done += settled
+        actions_total.inc(settled)
+
+
 class DueWorker:
     """A thread that survives its own failures: without it nobody is called any more."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], int], every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, database: Database, *, hash_of_link: HashOfLink, clock: Callable[[], int], every_s: float = EVERY_S
+    ) -> None:
         self._database = database
+        self._hash_of_link = hash_of_link
         self._clock = clock
         self._every_s = every_s
         self._stopping = threading.Event()
         self._audited_ms = 0
+        self._auditor = EscalationAuditor(database, started_ms=clock())
         self._thread = threading.Thread(target=self._run, name="due-worker", daemon=True)
 
     def start(self) -> None:
@@ -67,7 +90,11 @@ class DueWorker:
             try:
                 now_ms = self._clock()
                 self._audit(now_ms)
+                # People are called out before anybody is reminded of a deadline.
+                run_all_due_call_outs(self._database, hash_of_link=self._hash_of_link, now_ms=now_ms)
                 run_all_due(self._database, now_ms=now_ms, rest=self._stopping.wait)
+                self._auditor.step(now_ms)
+                settle_due_votes(self._database, now_ms=now_ms)
             except Exception:
                 # Whatever it was, the next round tries again.
                 failures_total.inc()

@@ -25,7 +25,10 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_BODY_WITH_FILE_BYTES = MAX_UPLOAD_BYTES + 256 * 1024
 RESIDENTS_REPORT = re.compile(r"/report/[A-Za-z0-9]{10,32}")
 """Where how often is asked before the body is read."""
-TAKES_A_FILE = re.compile(r"/(api/v1/)?tickets/\d+/(attachments|moves)|/tickets/new")
+TAKES_A_FILE = re.compile(
+    r"/(api/v1/)?tickets/\d+/(attachments|moves)|/tickets/new|/api/v1/patrols/\d+/photos|/patrols/\d+/results"
+    r"|/roll/look|/notices/\d+/proofs"
+)
 HSTS_S = 365 * 24 * 3600
 REQUEST_ID_HEADER = "X-Request-ID"
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -89,6 +89,15 @@ class UnknownAttachment(ApiError):
         self.attachment_id = attachment_id
 
 
+class ResultsRefused(ApiError):
+    """Nothing of what was found on a round could be taken; `refused` are the keys with their reasons."""
+
+    def __init__(self, refused: Iterable[tuple[str, str, str]]) -> None:
+        rows = list(refused)
+        super().__init__("; ".join(dict.fromkeys(why for _, _, why in rows)))
+        self.refused = [{"key": key, "reason": reason, "detail": why} for key, reason, why in rows]
+
+
 class TooManyStreams(ApiError):
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} live streams are open already")

@@ -61,3 +61,9 @@ def _read_rfc3339(text: str) -> int:
         return round(instant.timestamp() * 1000)
     except (OverflowError, ValueError) as error:
         raise UnreadableInstant("must lie between the years 1970 and 2100") from error
+
+
+def utc_offset_ms(at_ms: int, zone: str) -> int:
+    """By how much local time there is ahead of UTC at that moment."""
+    offset = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone)).utcoffset()
+    return round(offset.total_seconds() * 1000) if offset is not None else 0

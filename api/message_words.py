@@ -1,12 +1,15 @@
 """What a notification says, in the language of the person it is for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from alerts.deadlines import ActionKind, Goal
 from alerts.notification import Notification
+from alerts.resident_report import RESIDENT
 from alerts.severity import Severity
+from api.call_out_words import CALL_OUT_TEMPLATES, call_out_title_and_lines
+from api.joint_messages import JOINT_TEMPLATES, joint_title_and_lines
 from api.pages.moments import clock_text
 from api.pages.wording import SEVERITY_TITLES
 from api.senders import Message
@@ -38,14 +41,27 @@ BASIS_TITLES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def title_and_lines(notification: Notification, *, _: Translator, now_ms: int) -> tuple[str, list[str]]:
-    """One line that says what it is about, and what there is to know."""
+OURS = frozenset({SYSTEM.name, RESIDENT.name})
+"""They open tickets with titles of ours, which are put into the language of the reader."""
+LinkOf = Callable[[int, int], str]
+"""(call-out, person) → the address at which that person answers."""
+
+
+def title_and_lines(
+    notification: Notification, *, _: Translator, now_ms: int, link_of: LinkOf | None = None
+) -> tuple[str, list[str]]:
+    """One line that says what it is about, and what there is to know; a personal link only where it is sent."""
     if notification.template == TEST_TEMPLATE:
         return _(msgid("Test message")), [_(msgid("This channel works."))]
+    if notification.template in JOINT_TEMPLATES:
+        return joint_title_and_lines(notification, _=_, now_ms=now_ms)
     data: Mapping[str, Any] = notification.data
+    if notification.template in CALL_OUT_TEMPLATES:
+        link = link_of(int(data["call_out_id"]), notification.person_id) if link_of is not None else ""
+        return call_out_title_and_lines(notification.template, data, link=link, _=_)
     zone = str(data.get("zone", DEFAULT_TIMEZONE))
     severity = _(SEVERITY_TITLES[Severity(notification.severity)])
-    what = _(str(data["title"])) if data.get("opened_by") == SYSTEM.name else str(data["title"])
+    what = _(str(data["title"])) if data.get("opened_by") in OURS else str(data["title"])
     where = " · ".join(str(data[part]) for part in ("site_name", "building", "unit") if data.get(part))
     goal = _(GOAL_TITLES[Goal(data["goal"])])
     due = clock_text(int(data["due_ms"]), now_ms=now_ms, zone=zone)
@@ -70,10 +86,12 @@ def title_and_lines(notification: Notification, *, _: Translator, now_ms: int) -
     return titles[ActionKind(notification.template)], [line for line in lines if line]
 
 
-def message_of(notifications: Sequence[Notification], *, fallback: Language, now_ms: int) -> Message:
+def message_of(
+    notifications: Sequence[Notification], *, fallback: Language, now_ms: int, link_of: LinkOf | None = None
+) -> Message:
     """One message, or a digest of several, for the person they are for."""
     speak = translator(as_language(notifications[0].person.language) or fallback)
-    parts = [title_and_lines(each, _=speak, now_ms=now_ms) for each in notifications]
+    parts = [title_and_lines(each, _=speak, now_ms=now_ms, link_of=link_of) for each in notifications]
     facts = tuple(
         {
             "id": each.id,
@@ -82,6 +100,7 @@ def message_of(notifications: Sequence[Notification], *, fallback: Language, now
             "site": each.site,
             "severity": each.severity,
             "goal": each.data.get("goal"),
+            "call_out_id": each.data.get("call_out_id"),
         }
         for each in notifications
     )

@@ -20,10 +20,10 @@ from sqlalchemy.orm import Session
 
 from alerts.alarm import count_open_by_severity
 from alerts.due_action import count_overdue, oldest_due_ms
+from alerts.escalation_audit import OVERDUE_MS
 from alerts.presence import count_unknown
 from alerts.ticket_list import count_by_stage
 from api.activity_feed import ActivityFeed
-from api.due_worker import OVERDUE_MS
 from api.resources import Resources
 from api.settings import Settings
 from ingest import authority, outbox, quarantine

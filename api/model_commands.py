@@ -10,11 +10,12 @@ from rich.table import Table
 from api.commands import model_life
 from api.commands.options import DataDir, told_settings
 from ingest.model_fit import Outcome, Wanted
+from ingest.model_keeper import DRIFT_DAYS
 from models.equipment import Kind
 
 models_app = typer.Typer(help="Fitted models and their versions.", no_args_is_help=True)
 UnitArgument = Annotated[str, typer.Argument(help="The unit as {site}~{unit}.")]
-AT_NEXT_START = "; the ingest takes it up at its next start"
+TAKEN_UP = "; a running ingest takes it up within a minute, or when a standing anomaly has ended"
 
 
 def train_command(
@@ -51,7 +52,7 @@ def _result(each: Outcome) -> str:
         return each.reason
     if each.version is None:
         return "could be fitted"
-    return f"v{each.version}, " + ("in force" if each.is_active else "kept; not in force")
+    return f"v{each.version}, " + ("in force" if each.is_active else "in shadow beside the one in force")
 
 
 @models_app.command("list")
@@ -81,14 +82,44 @@ def models_promote_command(
 ) -> None:
     """Puts a version in force, a newer or a former one."""
     is_changed = model_life.put_in_force(told_settings(data_dir=data_dir), unit, number)
-    typer.echo(f"v{number} of {unit} is in force{AT_NEXT_START if is_changed else ' already'}")
+    typer.echo(f"v{number} of {unit} is in force{TAKEN_UP if is_changed else ' already'}")
 
 
 @models_app.command("roll-back")
 def models_roll_back_command(unit: UnitArgument, data_dir: DataDir = None) -> None:
     """Puts the version before the present one in force again."""
     number = model_life.put_back(told_settings(data_dir=data_dir), unit)
-    typer.echo(f"v{number} of {unit} is in force again{AT_NEXT_START}")
+    typer.echo(f"v{number} of {unit} is in force again{TAKEN_UP}")
+
+
+@models_app.command("dismiss")
+def models_dismiss_command(
+    unit: UnitArgument, number: Annotated[int, typer.Argument(min=1, help="The version.")], data_dir: DataDir = None
+) -> None:
+    """Ends the shadow of a version; it stays kept and may still be promoted."""
+    is_changed = model_life.end_shadow(told_settings(data_dir=data_dir), unit, number)
+    typer.echo(f"v{number} of {unit} is {'no longer' if is_changed else 'not'} in shadow")
+
+
+@models_app.command("drift")
+def models_drift_command(
+    site: Annotated[str | None, typer.Option(help="Only units of this site.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Only this unit, as its key or {site}~{unit}.")] = None,
+    days: Annotated[float, typer.Option(min=0.01, help="The last days that are compared.")] = DRIFT_DAYS,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Units at the same time.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Tells how inputs and scores moved since the models in force were fitted."""
+    found = model_life.drift(told_settings(data_dir=data_dir), Wanted(site, None, unit), days=days, workers=workers)
+    table = Table("unit", "movement", "rows", "over the limit", "when fitted", "moved most")
+    for path, report in found:
+        if isinstance(report, str):
+            table.add_row(path, report, "", "", "", "")
+            continue
+        most = ", ".join(f"{each.channel} {each.index:.2f}" for each in report.channels[:3])
+        shares = [f"{share:.2%}" if share is not None else "" for share in (report.over, report.over_before)]
+        table.add_row(path, report.movement.value, str(report.rows), *shares, most)
+    Console().print(table)
 
 
 @models_app.command("overhauled")

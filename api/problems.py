@@ -17,10 +17,22 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from alerts.action_team import DelegateMissing, ReportedByThemselves, UnknownTeam
+from alerts.call_out_errors import (
+    InvalidCallOut,
+    NoStageLeft,
+    NotSummoned,
+    NotThatMany,
+    OpenCallOut,
+    SummonsOver,
+    UnknownCallOut,
+    UnknownStockItem,
+)
 from alerts.casework import InvalidAddition
 from alerts.errors import (
     IllegalMove,
     InvalidShelving,
+    InvalidSuppression,
     MissingNote,
     MissingProof,
     MovedMeanwhile,
@@ -28,13 +40,27 @@ from alerts.errors import (
     NotPermitted,
     OtherPartyNeeded,
     UnknownAlarm,
+    UnknownSuppression,
     UnknownTicket,
 )
+from alerts.false_alarm import NoCauseGiven
+from alerts.patrol_errors import (
+    InvalidPlan,
+    PatrolCancelled,
+    ResultsNotPermitted,
+    UnknownCheckpoint,
+    UnknownPatrol,
+    UnknownPatrolPhoto,
+    UnknownPlan,
+)
+from alerts.rating import NotRateable
 from alerts.upload import RefusedUpload
+from alerts.webhook import UnknownWebhook
 from api.errors import (
     ForgedRequest,
     InvalidField,
     NotSignedIn,
+    ResultsRefused,
     RoleMissing,
     SignInNeeded,
     TooManyAttempts,
@@ -45,11 +71,40 @@ from api.errors import (
     WrongCredentials,
     WrongHost,
 )
+from governance.appraisal import AppraisalRefused, InvalidAppraisal, UnknownAppraisal
+from governance.errors import (
+    InvalidProposal,
+    SignedForAnother,
+    StepLacks,
+    StepNotPermitted,
+    StepNotPossible,
+    SteppedMeanwhile,
+    UnknownProposal,
+)
+from governance.fund import UnknownAccount
+from governance.meeting_errors import (
+    ConfirmedAlready,
+    NoQuorum,
+    NotOnAgenda,
+    PartyNotHeld,
+    QuorumPresent,
+    UnknownMeeting,
+    UnknownReception,
+    WordsChangedMeanwhile,
+)
+from governance.notice import InvalidNotice, UnknownNotice
+from governance.objection import ObjectionRefused, UnknownObjection
+from governance.owners_roll import DraftGone, UnknownPart
+from governance.vote_errors import BallotRefused, EmptyRoll, ResultNotYet, UnknownVote
+from governance.vote_rules import LaxerThanLaw
+from governance.work_list import UnknownTask, WordNeeded
 from ingest.stores.contract import StoreError, StoreInUse, StoreUnavailable
 from registry.channel import UnknownChannel
 from registry.errors import DatabaseUnavailable, UnknownSite, UnknownUnit
 from registry.errors import InvalidField as InvalidRegisterField
+from registry.model_version import UnknownVersion
 from registry.replay import KeyReused
+from registry.service_record import UnknownServiceRecord
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:liandong:problem:"
@@ -103,6 +158,8 @@ TABLE: Mapping[type[Exception], Row] = MappingProxyType(
         UnknownAlarm: Row(_S.NOT_FOUND, "unknown-alarm", "No such alarm", ("alarm_id",)),
         UnknownTicket: Row(_S.NOT_FOUND, "unknown-ticket", "No such ticket", ("ticket_id",)),
         UnknownChannel: Row(_S.NOT_FOUND, "unknown-channel", "No such channel", ("channel_id",)),
+        UnknownVersion: Row(_S.NOT_FOUND, "unknown-model-version", "No such model version", ("unit", "number")),
+        UnknownServiceRecord: Row(_S.NOT_FOUND, "unknown-service-record", "No such service record", ("record_id",)),
         UnknownMessage: Row(_S.NOT_FOUND, "unknown-message", "No such message in quarantine", ("message_id",)),
         IllegalMove: Row(
             _S.CONFLICT, "illegal-move", "Move not possible", ("subject", "current", "wanted", "allowed", "moved_by")
@@ -124,13 +181,94 @@ TABLE: Mapping[type[Exception], Row] = MappingProxyType(
             _S.NOT_FOUND, "unknown-attachment", "No such attachment", ("ticket_id", "attachment_id")
         ),
         InvalidAddition: Row(_S.UNPROCESSABLE_ENTITY, "invalid-addition", "Cannot be added", ("reason",)),
+        UnknownCallOut: Row(_S.NOT_FOUND, "unknown-call-out", "No such call-out", ("call_out_id",)),
+        UnknownStockItem: Row(_S.NOT_FOUND, "unknown-stock-item", "No such item in stock", ("item_id",)),
+        NotSummoned: Row(_S.NOT_FOUND, "not-summoned", "Not asked, or no such link"),
+        SummonsOver: Row(_S.GONE, "summons-over", "Nobody needs to answer any more", ("state",)),
+        OpenCallOut: Row(_S.CONFLICT, "open-call-out", "A call-out is open already", ("site", "call_out_id")),
+        NoStageLeft: Row(_S.CONFLICT, "no-stage-left", "All stages have been called", ("call_out_id",)),
+        UnknownAppraisal: Row(_S.NOT_FOUND, "unknown-appraisal", "No such appraisal", ("appraisal_id",)),
+        InvalidAppraisal: Row(_S.UNPROCESSABLE_ENTITY, "invalid-appraisal", "Invalid request", ("reason",)),
+        AppraisalRefused: Row(_S.CONFLICT, "appraisal-refused", "Not possible", ("reason", "allowed")),
+        NotRateable: Row(_S.CONFLICT, "not-rateable", "Cannot be rated", ("reason",)),
+        NotThatMany: Row(_S.CONFLICT, "not-that-many", "Not that many", ("item_id", "wanted", "most")),
+        InvalidCallOut: Row(_S.UNPROCESSABLE_ENTITY, "invalid-field", "Invalid request", ("field", "reason")),
         RefusedUpload: Row(_S.UNPROCESSABLE_ENTITY, "refused-upload", "File refused", ("fault",)),
+        UnknownPatrol: Row(_S.NOT_FOUND, "unknown-patrol", "No such patrol", ("patrol_id",)),
+        UnknownPlan: Row(_S.NOT_FOUND, "unknown-plan", "No such plan", ("plan_id",)),
+        UnknownCheckpoint: Row(_S.NOT_FOUND, "unknown-checkpoint", "No such checkpoint", ("code",)),
+        UnknownPatrolPhoto: Row(_S.NOT_FOUND, "unknown-photo", "No such photo", ("photo_id",)),
+        ResultsNotPermitted: Row(_S.FORBIDDEN, "results-not-permitted", "Not permitted", ("patrol_id", "roles")),
+        PatrolCancelled: Row(_S.CONFLICT, "patrol-cancelled", "The patrol was called off", ("patrol_id",)),
+        InvalidPlan: Row(_S.UNPROCESSABLE_ENTITY, "invalid-plan", "Plan not possible", ("field", "reason")),
+        ResultsRefused: Row(_S.UNPROCESSABLE_ENTITY, "results-refused", "Results refused", ("refused",)),
         KeyReused: Row(_S.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Key used before"),
         NeverShelved: Row(_S.CONFLICT, "never-shelved", "May never be shelved", ("alarm_id", "condition")),
         MissingNote: Row(_S.UNPROCESSABLE_ENTITY, "missing-note", "Note needed", ("subject", "wanted")),
         InvalidShelving: Row(_S.UNPROCESSABLE_ENTITY, "invalid-shelving", "Shelving not possible"),
+        UnknownWebhook: Row(_S.NOT_FOUND, "unknown-webhook", "No such webhook", ("webhook_id",)),
+        UnknownSuppression: Row(_S.NOT_FOUND, "unknown-suppression", "No such window", ("suppression_id",)),
+        InvalidSuppression: Row(_S.UNPROCESSABLE_ENTITY, "invalid-suppression", "Window not possible", ("reason",)),
+        NoCauseGiven: Row(_S.UNPROCESSABLE_ENTITY, "no-cause-given", "Cause needed", ("alarm_id",)),
         InvalidField: Row(_S.UNPROCESSABLE_ENTITY, "invalid-field", "Invalid request", ("field", "reason", "facts")),
         InvalidRegisterField: Row(_S.UNPROCESSABLE_ENTITY, "invalid-field", "Invalid request", ("field", "reason")),
+        UnknownVote: Row(_S.NOT_FOUND, "no-vote", "No vote yet", ("proposal_id",)),
+        ResultNotYet: Row(
+            _S.CONFLICT,
+            "no-result-yet",
+            "No result before the end",
+            ("is_over", "closes_at", "roll", "participating", "papers_waiting"),
+        ),
+        BallotRefused: Row(_S.CONFLICT, "ballot-refused", "Ballot refused", ("reason",)),
+        EmptyRoll: Row(_S.CONFLICT, "empty-roll", "Nobody could vote", ("site", "building")),
+        LaxerThanLaw: Row(_S.UNPROCESSABLE_ENTITY, "laxer-than-law", "Less than the law asks", ("what", "law", "own")),
+        UnknownNotice: Row(_S.NOT_FOUND, "unknown-notice", "No such notice", ("notice_id",)),
+        InvalidNotice: Row(_S.UNPROCESSABLE_ENTITY, "invalid-notice", "Notice refused", ("reason", "least_days")),
+        UnknownPart: Row(_S.NOT_FOUND, "unknown-part", "No such part", ("part_id",)),
+        DraftGone: Row(_S.CONFLICT, "draft-gone", "Look it through again", ("site",)),
+        UnknownObjection: Row(_S.NOT_FOUND, "unknown-objection", "No such objection", ("objection_id",)),
+        ObjectionRefused: Row(_S.UNPROCESSABLE_ENTITY, "objection-refused", "Objection refused", ("reason",)),
+        UnknownProposal: Row(_S.NOT_FOUND, "unknown-proposal", "No such proposal", ("proposal_id",)),
+        UnknownAccount: Row(_S.NOT_FOUND, "unknown-account", "No such account of the fund", ("account_id",)),
+        InvalidProposal: Row(_S.UNPROCESSABLE_ENTITY, "invalid-proposal", "Not possible", ("field", "reason", "facts")),
+        StepNotPermitted: Row(_S.FORBIDDEN, "step-not-permitted", "Not permitted", ("subject", "wanted", "roles")),
+        SignedForAnother: Row(
+            _S.CONFLICT, "signed-for-another", "Nobody acts for two parties", ("subject", "wanted", "party")
+        ),
+        StepNotPossible: Row(
+            _S.CONFLICT, "illegal-move", "Step not possible", ("subject", "current", "wanted", "allowed", "dates")
+        ),
+        SteppedMeanwhile: Row(
+            _S.CONFLICT,
+            "moved-meanwhile",
+            "Somebody else moved it meanwhile",
+            ("subject", "current", "wanted", "allowed", "dates"),
+        ),
+        StepLacks: Row(
+            _S.CONFLICT,
+            "step-lacks",
+            "Step not possible yet",
+            ("subject", "current", "wanted", "allowed", "dates", "lacking"),
+        ),
+        UnknownMeeting: Row(_S.NOT_FOUND, "unknown-meeting", "No such meeting", ("meeting_id",)),
+        UnknownReception: Row(_S.NOT_FOUND, "unknown-reception", "No such reception entry", ("entry_id",)),
+        UnknownTask: Row(_S.NOT_FOUND, "unknown-task", "No such task", ("task_id",)),
+        UnknownTeam: Row(_S.NOT_FOUND, "unknown-team", "No such action team", ("team_id",)),
+        NotOnAgenda: Row(_S.CONFLICT, "not-on-agenda", "Not on the agenda", ("meeting_id", "item_id")),
+        NoQuorum: Row(_S.CONFLICT, "no-quorum", "No quorum", ("subject", "missing")),
+        QuorumPresent: Row(_S.CONFLICT, "quorum-present", "The quorum is there", ("subject",)),
+        WordsChangedMeanwhile: Row(
+            _S.CONFLICT, "changed-meanwhile", "Somebody else wrote there", ("subject", "version", "changed_by")
+        ),
+        PartyNotHeld: Row(_S.FORBIDDEN, "party-not-held", "Not for this party", ("subject", "party", "parties")),
+        ConfirmedAlready: Row(_S.CONFLICT, "confirmed-already", "Confirmed already", ("subject", "party", "by")),
+        WordNeeded: Row(_S.UNPROCESSABLE_ENTITY, "missing-note", "Note needed", ("subject", "wanted")),
+        DelegateMissing: Row(
+            _S.CONFLICT, "delegate-missing", "A delegate is missing", ("subject", "wanted", "parties")
+        ),
+        ReportedByThemselves: Row(
+            _S.CONFLICT, "other-party-needed", "Another party must sign", ("subject", "wanted", "parties")
+        ),
         StoreUnavailable: Row(
             _S.SERVICE_UNAVAILABLE,
             "telemetry-unavailable",

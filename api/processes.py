@@ -22,19 +22,27 @@ from alerts.watch import Watch
 from api.app import create_app
 from api.backup_desk import BackupDesk
 from api.backup_manifest import RESTORING
+from api.call_out_links import open_links
 from api.clock import now_ms
 from api.delivery_worker import DeliveryWorker
 from api.due_worker import DueWorker
 from api.embedded_broker import embedded_broker
+from api.metrics import program_version
 from api.metrics_port import told_measures
+from api.patrol_worker import PatrolWorker
 from api.resources import DemoAccount, Resources
+from api.rhythm_worker import RhythmWorker
 from api.senders import open_secret_box
 from api.settings import Settings
+from api.statistics_worker import StatisticsWorker
+from api.webhook_worker import WebhookWorker
 from ingest.alarm_topics import AlarmTopics
 from ingest.asked_replays import AskedReplays
+from ingest.fit_pool import dask_pool
 from ingest.foreign import ForeignTopics
 from ingest.home_assistant import HomeAssistant, presence_topic
 from ingest.lane import LaneUnreadable, read_lane
+from ingest.model_keeper import ModelKeeper
 from ingest.mqtt import MqttDoor, read_broker_url
 from ingest.pipeline import Pipeline
 from ingest.quarantine_expiry import QuarantineExpiry
@@ -47,7 +55,9 @@ from ingest.stores.opening import open_store
 from ingest.traffic import TrafficMeter
 from ingest.wire import SUBSCRIPTION
 from ingest.worker import IngestWorker
+from models.detectors.bank import DetectorBank
 from models.detectors.live_banks import live_banks, slow_banks
+from models.equipment import Kind
 from registry.database import Database
 from registry.gateway import list_gateways
 
@@ -172,17 +182,15 @@ def running_ingest(
         door.keep_alive()
         return not stopping.wait(seconds)
 
+    def banks() -> dict[Kind, DetectorBank]:
+        return live_banks(fit_rows=settings.detector_fit_rows, budget_per_month=settings.alarm_budget_per_unit_month)
+
     pipeline = Pipeline(
         database=database,
         store=store,
         writer=writer,
-        watch=Watch(
-            limits=limits,
-            banks=live_banks(
-                fit_rows=settings.detector_fit_rows, budget_per_month=settings.alarm_budget_per_unit_month
-            ),
-            slow_banks=slow_banks(),
-        ),
+        watch=Watch(limits=limits, banks=banks(), slow_banks=slow_banks()),
+        make_shadow_banks=banks,
         door=door,
         clock=now_ms,
         draw_batch_id=lambda: secrets.token_hex(16),
@@ -217,18 +225,30 @@ def running_ingest(
         stopping=stopping,
     )
     keeper = StoreKeeper(store=store, clock=now_ms)
+    model_keeper = ModelKeeper(
+        database=database,
+        store=store,
+        clock=now_ms,
+        days=settings.train_days,
+        every_days=settings.train_every_days,
+        code_version=program_version(),
+        lane=lane,
+        make_pool=(lambda: dask_pool(settings.train_dask)) if settings.train_dask else None,
+    )
     desk = None
     if database.is_sqlite and isinstance(store, DuckDBStore):
         desk = BackupDesk(settings=settings, database=database, store=store, held_still=writer.held_still, clock=now_ms)
     try:
         worker.start()
         keeper.start()
+        model_keeper.start()
         if desk is not None:
             desk.start()
         yield worker
     finally:
         if desk is not None:
             desk.stop()
+        model_keeper.stop()
         keeper.stop()
         worker.stop()
 
@@ -236,10 +256,14 @@ def running_ingest(
 @contextmanager
 def running_due_worker(settings: Settings, database: Database) -> Iterator[None]:
     """Deadlines and messages, for as long as the web server runs; several servers share the work."""
-    box = open_secret_box(settings)
+    box, links = open_secret_box(settings), open_links(settings)
     workers = (
-        DueWorker(database, clock=now_ms),
-        DeliveryWorker(database, box=box, language=settings.language, clock=now_ms),
+        DueWorker(database, hash_of_link=links.hash_of_link, clock=now_ms),
+        DeliveryWorker(database, box=box, language=settings.language, clock=now_ms, link_of=links.address),
+        WebhookWorker(database, box=box, clock=now_ms, may_reach_loopback=settings.is_loopback),
+        StatisticsWorker(database, clock=now_ms),
+        RhythmWorker(database, clock=now_ms),
+        PatrolWorker(database, clock=now_ms),
     )
     for worker in workers:
         worker.start()

@@ -76,8 +76,16 @@ class Outcome:
 
 def open_secret_box(settings: Settings) -> SecretBox:
     """With the key of LIANDONG_CHANNEL_KEY, else with that of the data directory, which the first use makes."""
-    told = settings.channel_key.get_secret_value()
-    return SecretBox(told or _own_key(settings.data_dir / KEY_FILE))
+    return SecretBox(_key(settings))
+
+
+def derived_key(settings: Settings, purpose: str) -> bytes:
+    """A key for another purpose, made of that of the channels: servers that share the one share the other."""
+    return hmac.new(_key(settings).encode(), purpose.encode(), hashlib.sha256).digest()
+
+
+def _key(settings: Settings) -> str:
+    return settings.channel_key.get_secret_value() or _own_key(settings.data_dir / KEY_FILE)
 
 
 def _own_key(path: Path) -> str:

@@ -77,7 +77,11 @@ class Settings(BaseSettings):
     channel_key: SecretStr = SecretStr("")
     """Encrypts the addresses of people's channels. Unset: a key in the data directory; two servers need one key."""
     train_days: float = Field(default=14.0, gt=0)
-    """History that `liandong train` wants of a unit before it fits a model."""
+    """History that is wanted of a unit before a model of it is fitted."""
+    train_every_days: float = Field(default=28.0, ge=0)
+    """How old a unit's newest model may be before the ingest fits another; 0: only `liandong train` does."""
+    train_dask: str = ""
+    """Address of a Dask cluster (tcp://host:8786) that models are fitted on; unset: on this machine."""
 
     @classmethod
     def load(cls, **told: Any) -> Self:

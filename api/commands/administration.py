@@ -1,11 +1,17 @@
 """Looking after an installation: people, units, migrations, and whether everything answers."""
 
+import json
+import zipfile
 from itertools import islice
 from pathlib import Path
 
 from api.clock import now_ms
 from api.processes import opened_database, opened_store, prepare_data_dir
 from api.settings import Settings
+from governance.tally import Tally
+from governance.vote import votes_of
+from governance.vote_export import NotAnExport, ReadExport, read_export
+from governance.vote_proof import orphaned_choices, verify_vote
 from registry import activity
 from registry.activity import Entry
 from registry.database import Database
@@ -43,6 +49,42 @@ def verify(settings: Settings) -> int:
             told = "; ".join(f"row {fault.activity_id}: {fault.reason}" for fault in faults)
             raise Unsound(f"the activity log is broken: {told}")
         return activity.last_id(session)
+
+
+def verify_votes(settings: Settings) -> int:
+    """How many votes there are, all sound. Raises Unsound with the breaks of the first that is not."""
+    with opened_database(settings, migrates=False) as database, database.reading() as session:
+        votes = votes_of(session)
+        for vote in votes:
+            broken = list(islice(verify_vote(session, vote), FAULTS_SHOWN))
+            if broken:
+                told = "; ".join(f"ballot {fault.seq}: {fault.reason}" for fault in broken)
+                raise Unsound(f"the vote on proposal {vote.proposal_id} is broken: {told}")
+        if orphans := orphaned_choices(session):
+            raise Unsound(f"{orphans} choices have no ballot")
+        return len(votes)
+
+
+def verify_export(path: Path, *, head: str | None) -> tuple[ReadExport, Tally]:
+    """An exported vote that proves itself, and its recount. Raises Unsound with what it does not prove.
+
+    `head` is the end of the chain as it was published: only it shows that the whole file was not written anew.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                document = json.loads(archive.read("chain.json"))
+        else:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        read = read_export(document)
+    except (ValueError, KeyError, zipfile.BadZipFile, NotAnExport) as error:
+        raise Unsound(f"{path} is no export of a vote: {error}") from error
+    if read.faults:
+        told = "; ".join(f"ballot {fault.seq}: {fault.reason}" for fault in read.faults[:FAULTS_SHOWN])
+        raise Unsound(f"{path} is broken: {told}")
+    if head is not None and head != read.head.hash:
+        raise Unsound(f"{path} ends in {read.head.hash}, and not in what was published")
+    return read, read.recount()
 
 
 def add_user(settings: Settings, *, name: str, password: str, role: Role, site: str | None, display_name: str) -> None:

@@ -30,7 +30,9 @@ from simulators.load import Load, publish_load
 
 READY_S = 30.0
 TICKET_S = 20.0
-POLL_S = 0.005
+# Looking more often than pages do takes the time that is measured from the service itself: asked every 5 ms, the 99th
+# percentile beside 8,000 messages/s was four times as long.
+POLL_S = 0.04
 SAMPLE_S = 5.0
 NAME, PASSWORD = "bench", "bench-password-of-a-temporary-directory"
 COMMAND = [sys.executable, "-m", "api.command_line"]

@@ -1,6 +1,7 @@
 """CSV files that people hand in: read with line numbers, and refused with every bad row at once."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,18 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
         raise TableRefused(path, [BadLine(1, "it is not a text file in UTF-8")]) from error
 
 
-def _rows(path: Path, reader: "Iterator[list[str]]", columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_table_text(
+    text: str, path: Path, columns: Sequence[str], others: Sequence[str] = ()
+) -> list[tuple[int, dict[str, str]]]:
+    """The same of a text that somebody sent; `path` is what it is called, `others` are columns that may be missing."""
+    separator = max(SEPARATORS, key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    return list(_rows(path, reader, columns, others))
+
+
+def _rows(
+    path: Path, reader: "Iterator[list[str]]", columns: Sequence[str], others: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
     line, bad = 0, []
     try:
         header = [name.strip().lower() for name in next(reader, [])]
@@ -51,6 +63,7 @@ def _rows(path: Path, reader: "Iterator[list[str]]", columns: Sequence[str]) -> 
         missing = [column for column in columns if column not in header]
         if missing:
             raise TableRefused(path, [BadLine(1, f"the header has no column {', '.join(missing)}")])
+        columns = [*columns, *(column for column in others if column in header)]
         if repeated := [column for column in columns if header.count(column) > 1]:
             raise TableRefused(path, [BadLine(1, f"the header has the column {', '.join(repeated)} twice")])
         places = {column: header.index(column) for column in columns}

@@ -3,11 +3,21 @@
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 import structlog
 
+from api.call_out_links import open_links
 from api.clock import now_ms
+from api.commands.demo_alarms import add_demo_alarms
+from api.commands.demo_appraisal import add_demo_appraisal
+from api.commands.demo_call_outs import add_demo_call_out
+from api.commands.demo_meetings import add_demo_meetings
+from api.commands.demo_patrols import add_demo_patrols
+from api.commands.demo_proposals import add_demo_proposals
 from api.commands.demo_tickets import add_demo_tickets
 from api.processes import StartRefused, run_up
 from api.resources import DemoAccount
@@ -36,6 +46,7 @@ DEMO_ACCOUNTS = (
     DemoAccount("admin", DEMO_PASSWORD, Role.ADMIN),
 )
 HISTORY_S = 6 * 3600
+CHARM_CITY = "charm-city"
 SIMULATOR_END_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -45,6 +56,7 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
     if not settings.is_loopback:
         raise StartRefused("the demo has well-known passwords and serves on 127.0.0.1 only; use `liandong up`")
     story = load_scenario(scenario)
+    stories: list[Callable[[], None]] = []
 
     def prepare(database: Database) -> None:
         box = open_secret_box(settings)
@@ -73,8 +85,29 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
                     )
             first = find_site(session, rows[0]["site"]) if rows else None
             if first is not None:
+                add_demo_call_out(
+                    session,
+                    first,
+                    hash_of_link=open_links(settings).hash_of_link,
+                    is_charm_city=first.key == CHARM_CITY,
+                    _=translator(settings.language),
+                    now_ms=now,
+                )
                 people = [account.name for account in DEMO_ACCOUNTS]
                 add_demo_tickets(session, first, people=people, _=translator(settings.language), now_ms=now)
+                add_demo_alarms(session, first, people=people, _=translator(settings.language), now_ms=now)
+                add_demo_patrols(session, first, people=people, _=translator(settings.language), now_ms=now)
+                # The agenda is made of what the others have brought.
+                add_demo_meetings(session, first, people=people, _=translator(settings.language), now_ms=now)
+                # Their evidence takes a second or two to gather: beside the service, not before it.
+                story_of_proposals = partial(
+                    add_demo_proposals, database, first.key, people=people, _=translator(settings.language), now_ms=now
+                )
+                # What it computes is what the story before it recorded.
+                story_of_appraisal = partial(
+                    add_demo_appraisal, database, first.key, _=translator(settings.language), now_ms=now
+                )
+                stories.append(partial(_in_turn, story_of_proposals, story_of_appraisal))
 
     def simulate(stack: ExitStack, broker_url: str, store: TelemetryStore) -> None:
         units = [UnitKey(row["site"], Kind(row["kind"]), row["unit"]) for row in register_rows(story)]
@@ -88,9 +121,28 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
             command, stdout=subprocess.DEVNULL, start_new_session=True, env=environment
         )
         stack.callback(_end, simulator)
+        # Weeks of readings take seconds to simulate: nobody shall wait for them to see the first page.
+        told = {
+            "LIANDONG_DATA_DIR": str(settings.data_dir),
+            "LIANDONG_DATABASE_URL": settings.database_url.get_secret_value(),
+        }
+        models = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "api.commands.demo_models", scenario],
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**environment, **told},
+        )
+        stack.callback(_end, models)
         log.info("simulating", scenario=scenario, units=len(units))
+        for tell in stories:
+            threading.Thread(target=tell, name="demo-story", daemon=True).start()
 
     run_up(settings, demo_accounts=DEMO_ACCOUNTS, before_start=prepare, beside=simulate)
+
+
+def _in_turn(*stories: Callable[[], None]) -> None:
+    for tell in stories:
+        tell()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

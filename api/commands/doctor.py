@@ -20,9 +20,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sqlalchemy import func, select
 
 from alerts.due_action import count_overdue, oldest_due_ms
+from alerts.escalation_audit import OVERDUE_MS, Fault, Gap, audit_part
 from api.backup import DESK_SOCKET
 from api.clock import now_ms
-from api.due_worker import OVERDUE_MS
 from api.metrics import program_version
 from api.processes import prepare_data_dir, read_limits
 from api.settings import LOOPBACK_HOSTS, Settings
@@ -246,7 +246,35 @@ def _escalations(database: Database) -> str:
             f"{missed} should have run and did not, the oldest {(now - oldest_ms) // 60_000} min ago: "
             "is `liandong up` or `liandong serve` running?"
         )
-    return "none is overdue"
+    checked, gaps = _audited(database, now)
+    counts = {fault: sum(gap.fault is fault for gap in gaps) for fault in Fault}
+    if counts[Fault.MISSING]:
+        first = next(gap for gap in gaps if gap.fault is Fault.MISSING)
+        raise Broken(
+            f"{counts[Fault.MISSING]} that should stand are missing, the first of ticket {first.ticket_id} "
+            f"({first.goal.value}): the server plans them anew within a quarter of an hour while it runs"
+        )
+    if counts[Fault.UNTOLD]:
+        first = next(gap for gap in gaps if gap.fault is Fault.UNTOLD)
+        raise Broken(
+            f"{counts[Fault.UNTOLD]} are said to be done and the activity log does not know of them, the first of "
+            f"ticket {first.ticket_id}: somebody changed the database by hand; act on these cases by hand"
+        )
+    return f"none is overdue, none of {checked} open tickets lacks one"
+
+
+def _audited(database: Database, now: int) -> tuple[int, list[Gap]]:
+    """Every open ticket, by parts."""
+    gaps: list[Gap] = []
+    checked = after_id = 0
+    while True:
+        with database.reading() as session:
+            part = audit_part(session, after_id=after_id, now_ms=now)
+        checked += part.checked
+        gaps += part.gaps
+        if part.last_id is None:
+            return checked, gaps
+        after_id = part.last_id
 
 
 def _holidays(_database: Database) -> str:

@@ -2,15 +2,19 @@
 
 import getpass
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 from api.clock import now_ms
 from api.metrics import program_version
 from api.processes import opened_database, opened_store, prepare_data_dir
 from api.settings import Settings
+from ingest.fit_pool import Run, dask_pool, local_pool
 from ingest.model_fit import Outcome, Wanted, fit_units, units_to_fit
+from ingest.model_keeper import report_drift
+from models.detectors.drift import DriftReport
 from registry import activity
-from registry.model_version import ModelVersion, list_versions, promote, roll_back
+from registry.model_version import ModelVersion, dismiss, list_versions, promote, roll_back
 from registry.unit import get_unit
 from registry.wear_state import note_overhaul
 
@@ -21,10 +25,14 @@ Progress = Callable[[int, int], None]
 def train(
     settings: Settings, wanted: Wanted, *, days: float | None, workers: int, is_dry_run: bool, progress: Progress
 ) -> list[Outcome]:
-    """Raises UnknownUnit, StoreError."""
+    """Raises UnknownUnit, StoreError, ClusterUnavailable."""
     prepare_data_dir(settings)
     outcomes = []
-    with opened_database(settings, migrates=False) as database, opened_store(settings) as store:
+    with (
+        opened_database(settings, migrates=False) as database,
+        opened_store(settings) as store,
+        _pool(settings, workers) as run,
+    ):
         unit_ids = units_to_fit(database, wanted)
         for outcome in fit_units(
             database,
@@ -34,12 +42,43 @@ def train(
             by=who(),
             code_version=program_version(),
             clock=now_ms,
-            workers=workers,
+            run=run,
             is_dry_run=is_dry_run,
         ):
             outcomes.append(outcome)
             progress(len(outcomes), len(unit_ids))
     return outcomes
+
+
+def _pool(settings: Settings, workers: int) -> AbstractContextManager[Run]:
+    return dask_pool(settings.train_dask) if settings.train_dask else nullcontext(local_pool(workers))
+
+
+def drift(settings: Settings, wanted: Wanted, *, days: float, workers: int) -> list[tuple[str, DriftReport | str]]:
+    """Raises UnknownUnit, StoreError, ClusterUnavailable."""
+    prepare_data_dir(settings)
+    with (
+        opened_database(settings, migrates=False) as database,
+        opened_store(settings) as store,
+        _pool(settings, workers) as run,
+    ):
+        unit_ids = set(units_to_fit(database, wanted))
+        with database.reading() as session:
+            active = {
+                version.id: version.unit.unit_key.path
+                for version in list_versions(session)
+                if version.is_active and version.unit_id in unit_ids
+            }
+        found = report_drift(database, store, list(active), run=run, clock=now_ms, days=days)
+        return sorted((active[version_id], result) for version_id, result in found.items())
+
+
+def end_shadow(settings: Settings, unit: str, number: int) -> bool:
+    """Whether that version was in shadow. Raises UnknownUnit, UnknownVersion."""
+    with opened_database(settings, migrates=False) as database, database.writing() as session:
+        entries = dismiss(session, get_unit(session, unit), number, by=who())
+        activity.append(session, entries, now_ms=now_ms())
+        return bool(entries)
 
 
 def list_models(settings: Settings, *, site: str | None) -> list[tuple[str, ...]]:
@@ -56,7 +95,8 @@ def show_models(settings: Settings, unit: str) -> list[tuple[str, str]]:
             facts["made"] = _instant(each.made_ms)
             for name in ("first_ms", "last_ms"):
                 facts[name.removesuffix("_ms")] = _instant(int(facts.pop(name)))
-            lines.append((f"v{each.number}", "in force" if each.is_active else "not in force"))
+            facts.pop("reference", None)
+            lines.append((f"v{each.number}", _state(each)))
             lines += [(f"  {name}", str(value)) for name, value in sorted(facts.items())]
         return lines
 
@@ -93,13 +133,17 @@ def who() -> str:
         return "command line"
 
 
+def _state(each: ModelVersion) -> str:
+    return "in force" if each.is_active else "in shadow" if each.is_shadow else "kept"
+
+
 def _line(each: ModelVersion) -> tuple[str, ...]:
     told = each.description
     return (
         each.unit.unit_key.path,
         each.unit.kind,
         f"v{each.number}",
-        "in force" if each.is_active else "",
+        _state(each),
         _instant(int(told["first_ms"])),
         _instant(int(told["last_ms"])),
         str(told["rows"]),

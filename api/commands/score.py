@@ -18,6 +18,7 @@ from models.reading import Bools, Floats
 
 MISSING = frozenset({"", "nan", "null", "none", "na", "n/a", "-"})
 MOST_NAMED = 5
+SILENT_SHARE = 0.1
 GAP_INTERVALS = 10
 """A step in time of more usual intervals than this is a gap: what stands on its two sides are no neighbours."""
 TIME_FORMATS = ("%d/%m/%y %H", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")
@@ -99,6 +100,7 @@ def score_file(path: Path, *, fit_rows: int, ignore: Sequence[str] = (), out: Pa
     except OSError as error:
         raise ScoreRefused(out, f"cannot be written: {error.strerror}") from error
     notes = [*_notes(series, constant=facts.constant, missing=facts.missing), *timing.notes]
+    notes += _fallen_silent(series, facts.used, first_row=fit_rows)
     blind = int(np.count_nonzero(np.isnan(judged.anomaly_score)))
     if blind:
         notes.append(f"{_rows(blind)} could not be judged (nothing told, or the first after such a row)")
@@ -169,6 +171,17 @@ def _notes(series: Series, *, constant: tuple[str, ...], missing: tuple[str, ...
         notes.append(f"not judged, constant in the fit rows: {_named(constant)}")
     if missing:
         notes.append(f"not judged, mostly missing in the fit rows: {_named(missing)}")
+    return notes
+
+
+def _fallen_silent(series: Series, used: Sequence[str], *, first_row: int) -> list[str]:
+    """Channels that were learned and are often missing afterwards: while they are, nothing is said of them."""
+    scored = series.values[first_row:]
+    notes = []
+    for column, name in enumerate(series.channels):
+        untold = int(np.count_nonzero(np.isnan(scored[:, column])))
+        if name in used and untold > SILENT_SHARE * len(scored):
+            notes.append(f"not told in {untold} of {_rows(len(scored))} after the fit, and not judged there: {name}")
     return notes
 
 

@@ -48,6 +48,8 @@ class AlarmCard:
     building: str
     site_name: str
     ticket_id: int | None
+    cause_id: int | None
+    is_explained: bool
     may_be_acknowledged: bool
 
 
@@ -79,6 +81,8 @@ def alarm_card(alarm: Alarm, *, limits: Limits, reader: Reader) -> AlarmCard:
         building=unit.building,
         site_name=unit.site.name,
         ticket_id=alarm.ticket_id,
+        cause_id=alarm.cause_id,
+        is_explained=alarm.is_explained,
         may_be_acknowledged=waits and reader.may("POST", ACKNOWLEDGE, site=unit.site.key),
     )
 

@@ -8,16 +8,19 @@ from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from alerts import incident
-from alerts.alarm import NEXT_STATES, Alarm, AlarmMove, AlarmState, get_alarm, list_alarms
+from alerts.alarm import ASIDE, NEXT_STATES, Alarm, AlarmMove, AlarmState, explained_by, get_alarm, list_alarms
 from alerts.errors import IllegalMove, InvalidShelving, UnknownAlarm
 from alerts.incident import END_UNKNOWN
 from alerts.severity import Severity
+from alerts.suppression import MOVE_BACK, get_suppression
 from api.condition_index import find_condition
-from api.pages.alarm_cards import ACKNOWLEDGE, alarm_card, alarm_cards
+from api.pages.alarm_cards import ACKNOWLEDGE, AlarmCard, alarm_card, alarm_cards
 from api.pages.alarm_stretches import held_times
 from api.pages.board import SiteChoice
+from api.pages.false_alarm_cards import MARK, cause_choices, false_alarm_cards
 from api.pages.history_lines import activity_lines
 from api.pages.rendering import Reader, reader_of, render
+from api.pages.suppressions import SuppressionCard, suppression_card
 from api.pages.telemetry_window import around
 from api.pages.unit_cards import unit_card
 from api.pages.values import causes, contributions, evidence_facts
@@ -43,6 +46,13 @@ SHELVING_HOURS = {
     168: msgid("7 days"),
 }
 
+LISTS = {
+    "open": (msgid("Open alarms"), msgid("Open only")),
+    "aside": (msgid("Alarms set aside"), msgid("Set aside: shelved, suppressed, out of service")),
+    "all": (msgid("All alarms"), msgid("All, earlier ones too")),
+}
+"""By name: the title of the list, and what the choice says."""
+
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
 FORM = [Depends(check_csrf)]
@@ -60,12 +70,13 @@ def show_alarms(
 ) -> HTMLResponse:
     reader = reader_of(request)
     wanted = next((each for each in Severity if each.value == severity), None)
-    shows_all = state == "all"
+    state = state if state in LISTS else "open"
     with held.database.reading() as session:
         sites = list_sites(session, visible=actor.sites)
         found = list_alarms(
             session,
-            is_open=None if shows_all else True,
+            is_open=True if state == "open" else None,
+            state=ASIDE if state == "aside" else None,
             site=site or None,
             severity=wanted,
             visible=actor.sites,
@@ -78,7 +89,9 @@ def show_alarms(
             reader,
             alarms=alarm_cards(found[:ALARMS_ON_PAGE], limits=held.limits, reader=reader),
             next_before=found[ALARMS_ON_PAGE - 1].id if len(found) > ALARMS_ON_PAGE else None,
-            shows_all=shows_all,
+            state=state,
+            title=reader._(LISTS[state][0]),
+            states=[(key, reader._(words), key == state) for key, (_, words) in LISTS.items()],
             severities=[(each, reader._(SEVERITY_TITLES[each]), each is wanted) for each in Severity],
             severity=wanted or "",
             sites=[SiteChoice(each.key, each.name, each.key == site) for each in sites],
@@ -89,13 +102,13 @@ def show_alarms(
 
 @router.get("/alarms/{alarm_id}")
 def show_alarm(request: Request, actor: PageActor, held: Held, alarm_id: int) -> HTMLResponse:
-    return _page(request, actor, held, alarm_id)
+    return alarm_page(request, actor, held, alarm_id)
 
 
 @router.post(ACKNOWLEDGE, dependencies=FORM)
 def acknowledge(request: Request, actor: PageActor, held: Held, alarm_id: int, next: Text = "") -> Response:
     with held.database.writing() as session:
-        _visible_alarm(request, session, actor, alarm_id)
+        visible_alarm(request, session, actor, alarm_id)
         incident.acknowledge_alarm(session, alarm_id, actor=actor, now_ms=held.clock())
     return RedirectResponse(safe_next(next) if next else f"/alarms/{alarm_id}", status_code=303)
 
@@ -108,11 +121,11 @@ def shelve(
     chosen = next((each for each in SHELVING_HOURS if str(each) == hours), None)
     if chosen is None or not reason.strip():
         problem = _("Choose how long, and say why.")
-        return _page(request, actor, held, alarm_id, problem=problem, reason=reason, status_code=422)
+        return alarm_page(request, actor, held, alarm_id, problem=problem, reason=reason, status_code=422)
     now_ms = held.clock()
     try:
         with held.database.writing() as session:
-            alarm = _visible_alarm(request, session, actor, alarm_id)
+            alarm = visible_alarm(request, session, actor, alarm_id)
             condition = find_condition(held.limits, Kind(alarm.unit.kind), alarm.condition)
             incident.shelve_alarm(
                 session,
@@ -125,25 +138,25 @@ def shelve(
             )
     except (IllegalMove, InvalidShelving):
         problem = _("This alarm cannot be shelved in its present state.")
-        return _page(request, actor, held, alarm_id, problem=problem, reason=reason, status_code=409)
+        return alarm_page(request, actor, held, alarm_id, problem=problem, reason=reason, status_code=409)
     return RedirectResponse(f"/alarms/{alarm_id}", status_code=303)
 
 
 @router.post(UNSHELVE, dependencies=FORM)
 def unshelve(request: Request, actor: PageActor, held: Held, alarm_id: int) -> Response:
     with held.database.writing() as session:
-        _visible_alarm(request, session, actor, alarm_id)
+        visible_alarm(request, session, actor, alarm_id)
         incident.unshelve_alarm(session, alarm_id, actor=actor, now_ms=held.clock())
     return RedirectResponse(f"/alarms/{alarm_id}", status_code=303)
 
 
-def _visible_alarm(request: Request, session: Session, actor: Actor, alarm_id: int) -> Alarm:
+def visible_alarm(request: Request, session: Session, actor: Actor, alarm_id: int) -> Alarm:
     alarm = get_alarm(session, min(alarm_id, 2**62))
     check_site(request, actor, alarm.unit.site.key, unknown=UnknownAlarm(alarm_id))
     return alarm
 
 
-def _page(
+def alarm_page(
     request: Request,
     actor: Actor,
     held: Resources,
@@ -155,7 +168,7 @@ def _page(
 ) -> HTMLResponse:
     reader = reader_of(request)
     with held.database.reading() as session:
-        alarm = _visible_alarm(request, session, actor, alarm_id)
+        alarm = visible_alarm(request, session, actor, alarm_id)
         unit, site, kind = alarm.unit, alarm.unit.site, Kind(alarm.unit.kind)
         state = AlarmState(alarm.state)
         condition = find_condition(held.limits, kind, alarm.condition)
@@ -169,6 +182,8 @@ def _page(
             status_code=status_code,
             alarm=alarm_card(alarm, limits=held.limits, reader=reader),
             unit=unit_card(unit, [], reader=reader),
+            cause=_card_of(session, alarm.cause_id, held=held, reader=reader),
+            explains=alarm_cards(explained_by(session, alarm.id), limits=held.limits, reader=reader),
             facts=evidence_facts(kind, alarm.evidence, _=reader._),
             contributions=contributions(kind, alarm.evidence, _=reader._),
             causes=causes(kind, alarm.evidence, _=reader._),
@@ -185,6 +200,10 @@ def _page(
                 reader.moment(alarm.shelved_until_ms, site.timezone) if alarm.shelved_until_ms is not None else None
             ),
             shelved_reason=(alarm.shelved_reason or "") if names else "",
+            suppression=_suppression(session, alarm, reader=reader) if names else None,
+            false_alarm=false_alarm_cards(session, [alarm], reader=reader).get(alarm.id),
+            may_mark=reader.may("POST", MARK, site=site.key),
+            false_causes=cause_choices(reader),
             may_shelve=desk and AlarmMove.SHELVE in NEXT_STATES[state],
             is_never_shelved=condition is not None and not condition.may_be_shelved,
             may_unshelve=desk and AlarmMove.UNSHELVE in NEXT_STATES[state],
@@ -201,6 +220,19 @@ def _page(
             reason=reason,
             last_activity=activity.last_id(session),
         )
+
+
+def _card_of(session: Session, alarm_id: int | None, *, held: Resources, reader: Reader) -> AlarmCard | None:
+    if alarm_id is None:
+        return None
+    return alarm_card(get_alarm(session, alarm_id), limits=held.limits, reader=reader)
+
+
+def _suppression(session: Session, alarm: Alarm, *, reader: Reader) -> SuppressionCard | None:
+    """What has set it aside, while it does."""
+    if alarm.suppression_id is None or AlarmState(alarm.state) not in MOVE_BACK:
+        return None
+    return suppression_card(get_suppression(session, alarm.suppression_id), reader=reader)
 
 
 def _chart_query(session: Session, alarm: Alarm, kind: Kind, held: Resources, reader: Reader) -> str:

@@ -12,10 +12,20 @@ from starlette.responses import Response
 FOLDER = Path(__file__).parent.parent / "static"
 MEDIA_TYPES = {
     "site.css": "text/css; charset=utf-8",
+    "call-outs.css": "text/css; charset=utf-8",
+    "alarm-figures.css": "text/css; charset=utf-8",
+    "proposals.css": "text/css; charset=utf-8",
+    "patrol.css": "text/css; charset=utf-8",
+    "patrol.js": "text/javascript; charset=utf-8",
+    "patrol-worker.js": "text/javascript; charset=utf-8",
+    "joint.css": "text/css; charset=utf-8",
+    "votes.css": "text/css; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 """Every file that is served; there are no others."""
+
+SERVICE_WORKER = "patrol-worker.js"
 
 router = APIRouter()
 
@@ -43,4 +53,8 @@ def serve(name: str, v: str = "") -> Response:
     asset = _asset(name)
     # An address with the right digest never means anything else; one without is asked again every time.
     caching = "public, max-age=31536000, immutable" if v == asset.digest else "no-cache"
-    return Response(asset.content, media_type=MEDIA_TYPES[name], headers={"Cache-Control": caching})
+    headers = {"Cache-Control": caching}
+    if name == SERVICE_WORKER:
+        # It answers for pages outside of its own folder.
+        headers["Service-Worker-Allowed"] = "/"
+    return Response(asset.content, media_type=MEDIA_TYPES[name], headers=headers)

@@ -1,6 +1,6 @@
 """The live board: what is open now, the gravest first, and whether anything is being heard."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse
 
 from alerts.alarm import count_open_by_severity
+from alerts.alarm_flood import flood_now
 from alerts.presence import count_unknown
 from alerts.severity import Severity
 from alerts.ticket_list import count_blocked, count_by_stage, stages_of
@@ -26,7 +27,7 @@ from ingest.room import Room, room_left
 from registry import activity
 from registry.listening import deaf_since_ms
 from registry.role import Actor
-from registry.site import list_sites
+from registry.site import Site, list_sites, shared_timezone
 from registry.unit import count_units
 
 CARDS_PER_SEVERITY = 40
@@ -131,10 +132,26 @@ def _board(actor: Actor, held: Resources, reader: Reader, site: str) -> Mapping[
             "sites": [SiteChoice(each.key, each.name, each.key == chosen) for each in sites],
             "site": chosen,
             "shows_site": len(sites) > 1,
+            "flood": _flood(session, sites, chosen, reader),
             "last_activity": activity.last_id(session),
             "read_at": reader.moment(reader.now_ms, sites[0].timezone) if sites else reader.moment(reader.now_ms),
             "mqtt_url": held.mqtt_url,
         }
+
+
+def _flood(session: Session, sites: Sequence[Site], chosen: str, reader: Reader) -> str:
+    """A sentence while more alarms come than one who watches these compounds can bear; else empty."""
+    here = [each for each in sites if chosen in ("", each.key)]
+    flood = flood_now(session, [each.id for each in here], now_ms=reader.now_ms)
+    if flood is None:
+        return ""
+    began = reader.moment(flood.began_ms, shared_timezone(here))
+    return reader._(
+        "Flood of alarms since %(time)s: %(n)s so far. See to the gravest first; minor ones are folded, and messages"
+        " are gathered.",
+        time=began.text,
+        n=flood.count,
+    )
 
 
 def _outbox_warning(session: Session, held: Resources, reader: Reader) -> str:

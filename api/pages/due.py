@@ -8,8 +8,8 @@ from starlette.responses import HTMLResponse
 from alerts.deadlines import LADDER, ActionKind, Goal
 from alerts.due_action import DueAction, DueState
 from alerts.escalation import list_due
+from alerts.escalation_audit import OVERDUE_MS, AuditRun, last_run
 from alerts.ticket import Ticket
-from api.due_worker import OVERDUE_MS
 from api.message_words import GOAL_TITLES
 from api.pages.board import SiteChoice
 from api.pages.moments import Moment, duration_text
@@ -75,6 +75,7 @@ def show_due(request: Request, actor: PageActor, held: Held, site: str = "") -> 
         }
         sites = list_sites(session, visible=visible)
         pending = found[DueState.PENDING]
+        run = last_run(session)
         return render(
             request,
             "due.html",
@@ -83,6 +84,23 @@ def show_due(request: Request, actor: PageActor, held: Held, site: str = "") -> 
             pending=[card for card in pending if not card.late],
             paused=found[DueState.PAUSED],
             done=found[DueState.DONE],
+            audit=_audit_words(run, reader=reader) if run is not None else "",
+            is_audit_bad=run is not None and bool(run.missing or run.untold),
             sites=[SiteChoice(each.key, each.name, each.key == site) for each in sites],
             site=site,
         )
+
+
+def _audit_words(run: AuditRun, *, reader: Reader) -> str:
+    """What the auditor found on its last walk over all tickets."""
+    _, at = reader._, reader.moment(run.at_ms)
+    if not (run.missing or run.untold):
+        return _("Audited %(ago)s: of %(n)s open tickets none lacks a deadline.", ago=at.ago, n=run.tickets)
+    return _(
+        "Audited %(ago)s: of %(n)s open tickets, %(missing)s deadlines were missing and are planned anew; %(untold)s"
+        " are said to be done and were not told to anybody.",
+        ago=at.ago,
+        n=run.tickets,
+        missing=run.missing,
+        untold=run.untold,
+    )

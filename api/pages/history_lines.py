@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from alerts.limits import Limits
 from alerts.ticket_stages import Stage
 from api.condition_index import find_condition
+from api.pages.joint_words import JOINT_ACTIVITY_TITLES
 from api.pages.moments import Moment, local_time
 from api.pages.rendering import Reader
 from api.pages.ticket_cards import NOBODY, actor_name
@@ -16,6 +17,8 @@ from ingest.event_log import EventRecord
 from models.equipment import EVENT_TITLES, Kind
 from registry.activity import Activity
 from registry.site import Site
+
+_TITLES = {**ACTIVITY_TITLES, **JOINT_ACTIVITY_TITLES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def activity_lines(
     return [
         HistoryLine(
             at=reader.moment(row.at_ms, site.timezone),
-            text=reader._(ACTIVITY_TITLES[row.verb]) if row.verb in ACTIVITY_TITLES else row.verb,
+            text=reader._(title) if (title := _TITLES.get(row.verb)) else row.verb,
             detail=_detail(row, kind=kind, timezone=site.timezone, limits=limits, reader=reader),
             href=_href(row.subject),
             by=actor_name(row.actor, reader=reader) if names else "",
@@ -76,6 +79,8 @@ def _detail(row: Activity, *, kind: Kind | None, timezone: str, limits: Limits, 
         # A ticket that the system opened bears the title of its alarm: a message of ours; else a person's words.
         title = str(row.data.get("title", ""))
         return reader._(title) if row.data.get("opened_by", row.actor) in NOBODY else title
+    if row.verb.startswith("proposal."):
+        return f"{row.data.get('number', '')} {row.data.get('title', '')}".strip()
     if row.verb.startswith("model."):
         return _model_words(row, timezone=timezone, reader=reader)
     code = row.data.get("condition")
@@ -96,6 +101,8 @@ def _model_words(row: Activity, *, timezone: str, reader: Reader) -> str:
 
 def _href(subject: str) -> str:
     what, _, number = subject.partition(":")
-    if number.isdigit() and what in ("alarm", "ticket"):
+    if number.isdigit() and what in ("alarm", "ticket", "proposal"):
         return f"/{what}s/{number}"
+    if number.isdigit() and what == "call_out":
+        return f"/call-outs/{number}"
     return ""

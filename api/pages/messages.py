@@ -8,8 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from alerts.call_out_summons import PROPOSAL
 from alerts.notification import Delivery, DeliveryState, Notification, notifications_of, tell_through
 from alerts.severity import Severity
+from api.call_out_words import CALL_OUT_TEMPLATES
 from api.message_words import TEST_TEMPLATE, title_and_lines
 from api.pages.moments import Moment
 from api.pages.rendering import reader_of, render
@@ -44,6 +46,7 @@ STATE_TITLES: Mapping[DeliveryState, str] = MappingProxyType(
         DeliveryState.SENDING: msgid("being sent"),
         DeliveryState.SENT: msgid("sent"),
         DeliveryState.FAILED: msgid("given up"),
+        DeliveryState.WITHDRAWN: msgid("withdrawn"),
     }
 )
 
@@ -55,7 +58,8 @@ class Told:
     severity: str
     severity_title: str
     at: Moment
-    ticket_id: int | None
+    href: str
+    """Leads to what it is about; empty when nowhere."""
     ways: list[str]
 
 
@@ -117,9 +121,16 @@ def _told(notification: Notification, *, _: Translator, now_ms: int, at: Moment)
         severity=notification.severity,
         severity_title=_(SEVERITY_TITLES[Severity(notification.severity)]),
         at=at,
-        ticket_id=notification.ticket_id,
+        href=_href(notification),
         ways=[_way(delivery, _=_) for delivery in notification.deliveries],
     )
+
+
+def _href(notification: Notification) -> str:
+    if notification.template in CALL_OUT_TEMPLATES:
+        page = f"/call-outs/{notification.data['call_out_id']}"
+        return page if notification.template == PROPOSAL else f"{page}/answer"
+    return f"/tickets/{notification.ticket_id}" if notification.ticket_id else ""
 
 
 @router.post("/messages/channels", dependencies=[Depends(check_csrf)])

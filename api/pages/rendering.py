@@ -17,7 +17,6 @@ from starlette.responses import HTMLResponse
 from api.pages import assets
 from api.pages.moments import Moment, local_time, moment
 from api.resources import get_resources
-from api.route_roles import ROUTE_ROLES
 from api.security import may, signed_in
 from api.settings import Language
 from api.translations import Translator, as_language, msgid, preferred_language, translator
@@ -28,14 +27,45 @@ LANGUAGE_COOKIE = "liandong_language"
 TEMPLATES = Path(__file__).parent.parent / "templates"
 HTML_LANGUAGE: Mapping[Language, str] = {"zh": "zh-CN", "en": "en"}
 NAVIGATION = (
-    ("/", msgid("Live board")),
-    ("/units", msgid("Units")),
-    ("/tickets", msgid("Tickets")),
-    ("/alarms", msgid("Alarms")),
-    ("/due", msgid("Deadlines")),
-    ("/messages", msgid("My messages")),
-    ("/data-quality", msgid("Data quality")),
+    ("", (("/", msgid("Live board")),)),
+    (
+        msgid("Disposal"),
+        (
+            ("/tickets", msgid("Tickets")),
+            ("/alarms", msgid("Alarms")),
+            ("/due", msgid("Deadlines")),
+            ("/call-outs", msgid("Call-outs")),
+            ("/duty", msgid("Duty")),
+            ("/suppressions", msgid("Maintenance windows")),
+        ),
+    ),
+    (msgid("Patrol"), (("/patrols", msgid("Joint patrol")), ("/units", msgid("Units")))),
+    (
+        msgid("Analysis"),
+        (
+            ("/meetings", msgid("Joint meetings")),
+            ("/tasks", msgid("Work lists")),
+            ("/action-teams", msgid("Action teams")),
+            ("/statistics", msgid("Statistics")),
+            ("/watch-list", msgid("Watch-list")),
+            ("/district", msgid("District")),
+            ("/alarm-figures", msgid("Alarm figures")),
+        ),
+    ),
+    (
+        msgid("Decisions"),
+        (
+            ("/proposals", msgid("Proposals")),
+            ("/roll", msgid("Owners' roll")),
+            ("/notices", msgid("Public notices")),
+            ("/fund", msgid("Maintenance fund")),
+            ("/appraisals", msgid("Appraisal")),
+        ),
+    ),
+    ("", (("/messages", msgid("My messages")),)),
+    (msgid("Operation"), (("/data-quality", msgid("Data quality")), ("/models", msgid("Models")))),
 )
+"""(title of a group, its pages). A group of which the reader may see one page is that page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +143,39 @@ def render(request: Request, template: str, reader: Reader, *, status_code: int 
     return HTMLResponse(html, status_code=status_code, headers={"Cache-Control": "no-store"})
 
 
-def _navigation(request: Request, reader: Reader) -> list[tuple[str, str, bool]]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page one can go to from everywhere."""
+
+    target: str
+    title: str
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGroup:
+    title: str
+    places: list[Place]
+
+    @property
+    def is_here(self) -> bool:
+        return any(place.is_here for place in self.places)
+
+
+def _navigation(request: Request, reader: Reader) -> list[PlaceGroup]:
     path = request.url.path
-    return [
-        (target, reader._(title), path == target or (target != "/" and path.startswith(f"{target}/")))
-        for target, title in NAVIGATION
-        if ("GET", target) in ROUTE_ROLES and reader.may("GET", target)
+    groups = [
+        PlaceGroup(
+            reader._(title),
+            [
+                Place(target, reader._(name), path == target or (target != "/" and path.startswith(f"{target}/")))
+                for target, name in places
+                if reader.may("GET", target)
+            ],
+        )
+        for title, places in NAVIGATION
     ]
+    return [group for group in groups if group.places]
 
 
 def _roles(reader: Reader) -> str:

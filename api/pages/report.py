@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from alerts import casework, resident_report
 from alerts.attachment_store import AttachmentStore
 from alerts.casework import InvalidAddition
+from alerts.rating import MOST_STARS, NotRateable, rate, rating_of
 from alerts.resident_report import MATTERS_OF_KIND, MAX_TEXT_LENGTH, RESIDENT, Matter, ReportCode, ResidentReport
 from alerts.ticket import get_ticket, moves_of
 from alerts.ticket_record import merged_into
@@ -87,6 +88,29 @@ def show_status(request: Request, held: Held, number: str) -> Response:
             problem = reader._("There is no report with this number. Look again at how it is written.")
             return render(request, "report_find.html", reader, problem=problem, status_code=404)
         return render(request, "report_status.html", reader, **_status(session, row, reader))
+
+
+@router.post("/report/status/{number}/rating")
+def rate_report(
+    request: Request, held: Held, number: str, stars: Annotated[int, Form(ge=1, le=MOST_STARS)]
+) -> Response:
+    """How well it was handled, once for each report; the number is the key."""
+    check_same_origin(request)
+    reader = reader_of(request)
+    address = request.client.host if request.client else ""
+    wait_ms = _desk(request).looks.wait_ms(address, now_ms=held.clock())
+    if wait_ms:
+        return _too_often(request, wait_ms)
+    with held.database.writing() as session:
+        row = resident_report.find_report(session, as_number(number[:40]))
+        if row is None:
+            problem = reader._("There is no report with this number. Look again at how it is written.")
+            return render(request, "report_find.html", reader, problem=problem, status_code=404)
+        # Twice, or too early: the page shows how it is.
+        with suppress(NotRateable):
+            rate(session, row, stars, now_ms=held.clock())
+        kept = row.number
+    return RedirectResponse(f"/report/status/{kept}", status_code=HTTPStatus.SEE_OTHER)
 
 
 def _desk(request: Request) -> ReportDesk:
@@ -191,6 +215,8 @@ def _status(session: Session, row: ResidentReport, reader: Reader) -> Mapping[st
         "now": reader._(PLAIN_STAGES[stage]),
         "hold": hold_title(ticket.hold_reason, reader=reader),
         "has_ended": stage in FINAL_STAGES,
+        "stars": rating.stars if (rating := rating_of(session, row.id)) is not None else 0,
+        "most_stars": MOST_STARS,
         "others": len(resident_report.reports_of(session, ticket.id)) - 1,
         "steps": [
             (reader.moment(move.at_ms, zone), reader._(PLAIN_STAGES[Stage(move.to_stage)]))

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from alerts import casework
 from alerts.casework import Cost, InvalidAddition
 from alerts.errors import IllegalMove, NotPermitted, UnknownTicket
+from alerts.fault_cause import set_cause
 from alerts.ticket import Ticket
 from alerts.ticket_record import CostKind, MediationState
 from alerts.upload import RefusedUpload
@@ -20,6 +21,7 @@ from api.pages.ticket_page import kept_upload, ticket_page, visible_ticket
 from api.pages.wording import ADDITION_FAULTS, UPLOAD_FAULT_TITLES
 from api.resources import Held, Resources
 from api.security import PageActor, check_csrf
+from models.fault_statistics import Cause
 from registry.replay import KeyReused
 from registry.role import Actor
 
@@ -114,6 +116,18 @@ def note_mediation(
         if chosen is None:
             raise InvalidAddition("empty", "say how far it is")
         casework.note_mediation(session, ticket, chosen, reference=reference, actor=actor, now_ms=now_ms)
+
+    return _added(request, actor, held, ticket_id, add)
+
+
+@router.post("/tickets/{ticket_id}/cause", dependencies=FORM)
+def say_cause(request: Request, actor: PageActor, held: Held, ticket_id: int, cause: Text = "") -> Response:
+    chosen = next((each for each in Cause if each.value == cause), None)
+
+    def add(session: Session, ticket: Ticket, now_ms: int) -> None:
+        if chosen is None:
+            raise InvalidAddition("empty", "say what it was")
+        set_cause(session, ticket, chosen, actor=actor, now_ms=now_ms)
 
     return _added(request, actor, held, ticket_id, add)
 

@@ -22,6 +22,9 @@ from alerts.upload import MAX_UPLOAD_BYTES, RefusedUpload, Upload, read_upload
 from api.idempotency import claimed
 from api.pages.alarm_cards import alarm_card
 from api.pages.case_cards import case_of
+from api.pages.cause_words import cause_words
+from api.pages.false_alarm_cards import cause_choices, false_alarm_cards
+from api.pages.patrol_beside import found_lines, missed_rounds
 from api.pages.rendering import Reader, reader_of, render
 from api.pages.ticket_cards import (
     TicketCard,
@@ -187,10 +190,15 @@ def ticket_page(
             reads_files=names,
             measured=measured_words(measure(moves), reader=reader),
             beside=_beside(session, ticket, reader=reader),
+            cause=cause_words(session, ticket, reader=reader),
+            found_lines=found_lines(session, ticket, reader=reader),
+            missed_rounds=missed_rounds(session, ticket, reader=reader),
             cost_kinds=[(each, reader._(COST_KIND_TITLES[each])) for each in CostKind],
             mediation_states=[(each, reader._(MEDIATION_TITLES[each])) for each in MediationState],
             may=lambda what: reader.may("POST", "/tickets/{ticket_id}/" + what, site=ticket.site.key),
             picture_types=",".join(sorted(PHOTO_TYPES)),
+            false_alarms=false_alarm_cards(session, alarms_of_ticket(session, ticket.id), reader=reader),
+            false_causes=cause_choices(reader),
             alarms=[
                 (
                     alarm_card(alarm, limits=held.limits, reader=reader),

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from alerts import casework, incident
 from alerts.conditions import condition_table
-from alerts.incident import JOINT_TITLE
+from alerts.incident import JOINT_TITLE, POWER_CUT_TITLE
 from alerts.limits import Limits
 from alerts.resident_report import TITLE_OF_MATTER
 from alerts.severity import Severity
@@ -135,7 +135,7 @@ def titles_with(word: str, *, _: Translator) -> list[str]:
 @cache
 def our_titles() -> frozenset[str]:
     conditions = (condition.title for table in condition_table(Limits()).values() for condition in table)
-    return frozenset({*conditions, *TITLE_OF_MATTER.values(), JOINT_TITLE})
+    return frozenset({*conditions, *TITLE_OF_MATTER.values(), JOINT_TITLE, POWER_CUT_TITLE})
 
 
 @router.get(NEW_TICKET)

@@ -11,14 +11,18 @@ from starlette.responses import HTMLResponse
 
 from alerts.alarm import Alarm, list_alarms, open_alarms_of_unit, open_alarms_of_units
 from alerts.conditions import ANOMALY
+from alerts.suppression import suppressions_of_unit
 from alerts.ticket_list import list_tickets
 from api.pages.alarm_cards import AlarmCard, alarm_cards
 from api.pages.alarm_stretches import held_times
 from api.pages.board import SiteChoice
 from api.pages.history_lines import activity_lines, event_lines
 from api.pages.moments import Moment
+from api.pages.patrol_beside import unit_dues
 from api.pages.rendering import Reader, reader_of, render
 from api.pages.sender_words import COVERAGE_SPAN_MS, sender_facts
+from api.pages.service_lines import service_lines
+from api.pages.suppressions import suppression_card
 from api.pages.telemetry_chart import ChartView, Question, chart_view, drawn
 from api.pages.telemetry_window import around
 from api.pages.ticket_cards import ticket_card
@@ -26,7 +30,7 @@ from api.pages.unit_cards import latest_values, presence_words, unit_card
 from api.pages.values import CauseWords, Contribution, causes, contributions
 from api.pages.wording import KIND_TITLES
 from api.resources import Held, Resources
-from api.security import PageActor, check_site
+from api.security import PageActor, check_site, names_people
 from api.translations import msgid
 from ingest import event_log
 from ingest.stores.contract import StoreUnavailable
@@ -36,6 +40,7 @@ from registry import activity
 from registry.coverage import coverage_of
 from registry.errors import UnknownUnit
 from registry.listening import deaf_since_ms
+from registry.service_record import service_records
 from registry.site import list_sites
 from registry.unit import Unit, get_unit, list_units
 from registry.unit_life import lives_of
@@ -45,6 +50,7 @@ UNITS_ON_PAGE = 50
 ALARMS_CONSIDERED = 60
 EARLIER_ALARMS = 8
 HISTORY_ROWS = 25
+SERVICES_SHOWN = 5
 
 router = APIRouter(include_in_schema=False)
 
@@ -145,6 +151,11 @@ def show_unit(
                 ticket_card(ticket, reader=reader)
                 for ticket in list_tickets(session, unit_id=found.id, is_open=True, limit=EARLIER_ALARMS)
             ],
+            "dues": unit_dues(session, found, reader=reader),
+            "services": service_lines(
+                service_records(session, found.id, limit=SERVICES_SHOWN), reader=reader, site=site
+            ),
+            "may_record_service": reader.may("POST", "/units/{unit}/service-records", site=site.key),
             "events": event_lines(events, site=site, kind=kind, reader=reader),
             "happened": activity_lines(happened, site=site, kind=kind, limits=held.limits, reader=reader),
             "last_activity": activity.last_id(session),
@@ -186,6 +197,11 @@ def _state(session: Session, held: Resources, unit: Unit, reader: Reader) -> dic
         "unit": unit_card(unit, still_open, reader=reader),
         "presence": presence_words(unit, life, deaf_since_ms=deaf_ms, newest_ms=newest_ms, reader=reader),
         "sender": sender_facts(unit, life, coverage, limits=held.limits, reader=reader),
+        "suppressions": [
+            suppression_card(each, reader=reader) for each in suppressions_of_unit(session, unit, now_ms=now_ms)
+        ],
+        "shows_reasons": reader.actor is not None and names_people(reader.actor, unit.site.key),
+        "may_plan_windows": reader.may("POST", "/suppressions", site=unit.site.key),
         "values": latest_values(unit, latest, reader=reader),
         "alarms": sorted(cards, key=lambda card: card.severity.rank),
         "newest_ms": newest_ms,

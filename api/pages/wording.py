@@ -12,6 +12,11 @@ from alerts.severity import Severity
 from alerts.ticket_record import CostKind, MediationState
 from alerts.ticket_stages import Need, Stage, TicketKind
 from alerts.upload import UploadFault
+from api.appraisal_words import APPRAISAL_ACTIVITY_TITLES
+from api.call_out_words import CALL_OUT_ACTIVITY_TITLES
+from api.pages.patrol_words import PATROL_ACTIVITY_TITLES
+from api.pages.proposal_activity import PROPOSAL_ACTIVITY
+from api.pages.vote_words import VOTE_ACTIVITY
 from api.translations import msgid
 from ingest.errors import Reason
 from models.equipment import Kind, Metric, ServiceMode
@@ -246,6 +251,8 @@ REASON_TITLES: Mapping[Reason, str] = MappingProxyType(
 
 ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
     {
+        **PROPOSAL_ACTIVITY,
+        **VOTE_ACTIVITY,
         "alarm.raised": msgid("Alarm raised"),
         "alarm.raised_again": msgid("Alarm raised again"),
         "alarm.found_late": msgid("Found in data that came late"),
@@ -253,10 +260,24 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "alarm.acknowledged": msgid("Alarm acknowledged"),
         "alarm.shelved": msgid("Alarm shelved"),
         "alarm.unshelved": msgid("Alarm taken off the shelf"),
+        "alarm.explained": msgid("Explained by another alarm"),
+        "alarm.suppressed": msgid("Suppressed by design: a window is on"),
+        "alarm.unsuppressed": msgid("The window is over"),
+        "alarm.taken_out": msgid("Set aside: the unit is out of service"),
+        "alarm.put_back": msgid("The unit is back in service"),
+        "alarm.marked_false": msgid("Marked as a false alarm"),
+        "alarm.mark_withdrawn": msgid("No false alarm after all"),
+        "webhook.added": msgid("Webhook of another system added"),
+        "webhook.tested": msgid("Webhook tried"),
+        "webhook.removed": msgid("Webhook removed"),
+        "suppression.planned": msgid("Window without alarms planned"),
+        "suppression.ended": msgid("Window without alarms ended"),
+        "alarm.came_forth": msgid("Still holds though its cause is gone: a matter of its own now"),
         "ticket.opened": msgid("Ticket opened"),
         "ticket.called": msgid("Those responsible were told"),
         "ticket.reminded": msgid("Those responsible were reminded"),
         "ticket.escalated": msgid("A deadline was missed, others were told"),
+        "ticket.deadline_mended": msgid("A deadline was missing and was planned anew"),
         "ticket.moved": msgid("Ticket moved"),
         "ticket.commented": msgid("Comment on a ticket"),
         "ticket.cost_added": msgid("Cost of a ticket"),
@@ -268,15 +289,24 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "report.flood": msgid("Residents report it so often that further reports are not kept"),
         "report_codes.made": msgid("Codes for residents made"),
         "report_codes.renewed": msgid("Code for residents replaced"),
+        "ticket.cause_set": msgid("Cause of a fault said"),
         "ticket.mediation": msgid("Mediation of a case"),
         "unit.registered": msgid("Unit heard for the first time"),
         "unit.imported": msgid("Units imported"),
         "person.added": msgid("Account added"),
         "site.added": msgid("Compound added"),
+        "watch_list.entered": msgid("Entered the watch-list"),
+        "watch_list.left": msgid("Left the watch-list"),
+        "site.handed_over": msgid("Records of the compound exported for the handover"),
+        "service.recorded": msgid("Work on a unit recorded"),
+        "service.withdrawn": msgid("Record of work on a unit withdrawn"),
         "unit.overhauled": msgid("Overhauled: its wear is judged anew"),
         "model.fitted": msgid("Model fitted from the history"),
         "model.promoted": msgid("Model put in force"),
         "model.rolled_back": msgid("Former model put in force again"),
+        "model.shadowed": msgid("Model runs in shadow beside the one in force"),
+        "model.dismissed": msgid("Model in shadow dismissed"),
+        "model.drift": msgid("Drift report of a model has changed"),
         "quarantine.replay_asked": msgid("Messages in quarantine asked for again"),
         "quarantine.discarded": msgid("Message in quarantine discarded"),
         "quarantine.let_go": msgid("Old messages in quarantine deleted"),
@@ -288,5 +318,8 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "broker.lost": msgid("Connection to the broker lost: the state of all units is unknown"),
         "broker.found": msgid("Connection to the broker is back"),
         "quarantine.replayed": msgid("Quarantined messages replayed"),
+        **PATROL_ACTIVITY_TITLES,
+        **CALL_OUT_ACTIVITY_TITLES,
+        **APPRAISAL_ACTIVITY_TITLES,
     }
 )

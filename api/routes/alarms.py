@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from alerts import incident
-from alerts.alarm import Alarm, AlarmState, get_alarm, list_alarms
+from alerts.alarm import ASIDE, Alarm, AlarmState, get_alarm, list_alarms
 from alerts.errors import UnknownAlarm
+from alerts.false_alarm import MAX_NOTE_LENGTH, FalseCause, mark_false, withdraw_mark
 from alerts.severity import Severity
 from api.condition_index import find_condition
 from api.resources import Held, Resources
@@ -25,6 +26,11 @@ MAX_REASON_LENGTH = 500
 router = APIRouter(prefix="/alarms", tags=["alarms"])
 
 
+class FoundFalse(BaseModel):
+    cause: FalseCause
+    note: Annotated[Text, Field(max_length=MAX_NOTE_LENGTH, description="needed when the cause is `unknown`")] = ""
+
+
 class Shelving(BaseModel):
     until: Instant
     reason: Annotated[Text, Field(min_length=1, max_length=MAX_REASON_LENGTH)]
@@ -35,7 +41,9 @@ def list_alarms_seen(
     actor: ApiActor,
     held: Held,
     state: Annotated[
-        Literal["open"] | AlarmState | None, AbsentIfEmpty, Query(description="`open`: every state but normal")
+        Literal["open", "aside"] | AlarmState | None,
+        AbsentIfEmpty,
+        Query(description="`open`: every state but normal; `aside`: shelved, suppressed or out of service"),
     ] = None,
     site: Filter = None,
     severity: Annotated[Severity | None, AbsentIfEmpty] = None,
@@ -54,7 +62,7 @@ def list_alarms_seen(
         alarms = list_alarms(
             session,
             is_open=True if state == "open" else None,
-            state=state if isinstance(state, AlarmState) else None,
+            state=state if isinstance(state, AlarmState) else ASIDE if state == "aside" else None,
             site=site,
             unit_id=unit_id,
             severity=severity,
@@ -71,7 +79,7 @@ def list_alarms_seen(
 @router.get("/{alarm_id}")
 def show_alarm(request: Request, actor: ApiActor, held: Held, alarm_id: Id) -> AlarmDetail:
     with held.database.reading() as session:
-        return alarm_detail(_alarm_seen(request, session, actor, alarm_id), limits=held.limits, actor=actor)
+        return alarm_detail(session, _alarm_seen(request, session, actor, alarm_id), limits=held.limits, actor=actor)
 
 
 @router.post("/{alarm_id}/acknowledge")
@@ -80,7 +88,7 @@ def acknowledge(request: Request, actor: ApiActor, held: Held, alarm_id: Id) -> 
     with held.database.writing() as session:
         _alarm_seen(request, session, actor, alarm_id)
         alarm = incident.acknowledge_alarm(session, alarm_id, actor=actor, now_ms=held.clock())
-        return alarm_detail(alarm, limits=held.limits, actor=actor)
+        return alarm_detail(session, alarm, limits=held.limits, actor=actor)
 
 
 @router.post("/{alarm_id}/shelve")
@@ -97,7 +105,7 @@ def shelve(request: Request, actor: ApiActor, held: Held, alarm_id: Id, shelving
             actor=actor,
             now_ms=held.clock(),
         )
-        return alarm_detail(alarm, limits=held.limits, actor=actor)
+        return alarm_detail(session, alarm, limits=held.limits, actor=actor)
 
 
 @router.post("/{alarm_id}/unshelve")
@@ -105,7 +113,25 @@ def unshelve(request: Request, actor: ApiActor, held: Held, alarm_id: Id) -> Ala
     with held.database.writing() as session:
         _alarm_seen(request, session, actor, alarm_id)
         alarm = incident.unshelve_alarm(session, alarm_id, actor=actor, now_ms=held.clock())
-        return alarm_detail(alarm, limits=held.limits, actor=actor)
+        return alarm_detail(session, alarm, limits=held.limits, actor=actor)
+
+
+@router.post("/{alarm_id}/false-alarm")
+def mark_false_alarm(request: Request, actor: ApiActor, held: Held, alarm_id: Id, found: FoundFalse) -> AlarmDetail:
+    """Says that there was nothing, and why. It closes nothing; who marks again corrects the cause."""
+    with held.database.writing() as session:
+        alarm = _alarm_seen(request, session, actor, alarm_id)
+        mark_false(session, alarm_id, cause=found.cause, note=found.note, actor=actor, now_ms=held.clock())
+        return alarm_detail(session, alarm, limits=held.limits, actor=actor)
+
+
+@router.delete("/{alarm_id}/false-alarm")
+def withdraw_false_alarm(request: Request, actor: ApiActor, held: Held, alarm_id: Id) -> AlarmDetail:
+    """It was real after all. Without a mark nothing changes."""
+    with held.database.writing() as session:
+        alarm = _alarm_seen(request, session, actor, alarm_id)
+        withdraw_mark(session, alarm_id, actor=actor, now_ms=held.clock())
+        return alarm_detail(session, alarm, limits=held.limits, actor=actor)
 
 
 def _alarm_seen(request: Request, session: Session, actor: Actor, alarm_id: int) -> Alarm:

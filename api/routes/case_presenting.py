@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from alerts.fault_cause import cause_of
 from alerts.ticket import Ticket
 from alerts.ticket_record import (
     CostKind,
@@ -83,4 +84,5 @@ def case_fields(session: Session, ticket: Ticket, *, is_named: bool) -> dict[str
             )
             for row in mediations_of(session, ticket.id)
         ],
+        "cause": cause_of(session, ticket.id),
     }

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from alerts import alarm as alarms
 from alerts import ticket as tickets
 from alerts.alarm import Alarm, AlarmState
+from alerts.false_alarm import FalseCause, mark_of
 from alerts.hold import HoldReason
 from alerts.limits import Limits
 from alerts.measured import Measured, measure
@@ -139,6 +140,9 @@ def _alarm_fields(alarm: Alarm, *, limits: Limits, actor: Actor) -> dict[str, An
         "occurrences": alarm.occurrences,
         "evidence": alarm.evidence,
         "ticket_id": alarm.ticket_id,
+        "cause_id": alarm.cause_id,
+        "is_explained": alarm.is_explained,
+        "suppression_id": alarm.suppression_id,
     }
 
 
@@ -146,12 +150,14 @@ def alarm_shape(alarm: Alarm, *, limits: Limits, actor: Actor) -> AlarmShape:
     return AlarmShape(**_alarm_fields(alarm, limits=limits, actor=actor))
 
 
-def alarm_detail(alarm: Alarm, *, limits: Limits, actor: Actor) -> AlarmDetail:
-    condition = find_condition(limits, Kind(alarm.unit.kind), alarm.condition)
+def alarm_detail(session: Session, alarm: Alarm, *, limits: Limits, actor: Actor) -> AlarmDetail:
+    condition, mark = find_condition(limits, Kind(alarm.unit.kind), alarm.condition), mark_of(session, alarm.id)
     return AlarmDetail(
         **_alarm_fields(alarm, limits=limits, actor=actor),
         advice=condition.advice if condition is not None else "",
         may_be_shelved=condition is not None and condition.may_be_shelved,
+        explains=[effect.id for effect in alarms.explained_by(session, alarm.id)],
+        false_alarm=FalseCause(mark.cause) if mark is not None else None,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.alarm import AlarmState
+from alerts.false_alarm import FalseCause
 from alerts.hold import HoldReason
 from alerts.presence import Presence, StaleBecause
 from alerts.severity import Severity
@@ -12,6 +13,7 @@ from alerts.ticket_record import CostKind, LinkKind, MediationState
 from alerts.ticket_stages import Need, Stage, TicketKind
 from ingest.errors import Reason
 from models.equipment import Kind
+from models.fault_statistics import Cause
 from registry.role import Party, Role
 
 Item = TypeVar("Item")
@@ -147,11 +149,16 @@ class AlarmShape(BaseModel):
     occurrences: int
     evidence: dict[str, Any]
     ticket_id: int | None
+    cause_id: int | None = Field(description="the alarm that explains it, or explained it")
+    is_explained: bool = Field(description="whether its ticket is that of its cause, and it calls nobody itself")
+    suppression_id: int | None = Field(description="the window that sets it aside, or did last")
 
 
 class AlarmDetail(AlarmShape):
     advice: str
     may_be_shelved: bool
+    explains: list[int] = Field(description="alarms that this one explains, or explained")
+    false_alarm: FalseCause | None = Field(description="why people found it to be false, if they did")
 
 
 class TicketShape(BaseModel):
@@ -298,6 +305,7 @@ class TicketDetail(TicketShape):
     links: list[LinkShape]
     merged_into: int | None
     mediations: list[MediationShape]
+    cause: Cause | None = Field(description="what statistics put the fault down to; null: nobody said")
     alarms: list[AlarmShape]
 
 

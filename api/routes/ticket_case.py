@@ -13,6 +13,7 @@ from alerts import casework
 from alerts.attachment_store import AttachmentStore
 from alerts.casework import MAX_QUANTITY_LENGTH, MAX_WHAT_LENGTH, Cost
 from alerts.errors import UnknownTicket
+from alerts.fault_cause import set_cause
 from alerts.ticket import MAX_NOTE_LENGTH, Ticket, get_ticket
 from alerts.ticket_record import CostKind, MediationState, attachments_of
 from alerts.upload import MAX_UPLOAD_BYTES, read_upload
@@ -24,6 +25,7 @@ from api.routes.presenting import activity_shape, ticket_detail
 from api.routes.shapes import ActivityShape, TicketDetail
 from api.routes.tickets import ticket_seen
 from api.security import ApiActor, names_people
+from models.fault_statistics import Cause
 from registry import activity
 from registry.role import Actor
 
@@ -51,6 +53,10 @@ class NewLink(BaseModel):
 class NewMerge(BaseModel):
     into: Annotated[TicketId, Field(description="the ticket in which this one goes on")]
     note: Annotated[Text, Field(max_length=MAX_NOTE_LENGTH)] = ""
+
+
+class NewCause(BaseModel):
+    cause: Annotated[Cause, Field(description="`unknown` when it was looked for and not found")]
 
 
 class NewMediation(BaseModel):
@@ -154,6 +160,16 @@ def note_mediation(request: Request, actor: ApiActor, held: Held, ticket_id: Id,
 
     def add(session: Session, ticket: Ticket, now_ms: int) -> None:
         casework.note_mediation(session, ticket, new.state, reference=new.reference, actor=actor, now_ms=now_ms)
+
+    return _added(request, held, actor, ticket_id, add)
+
+
+@router.post("/{ticket_id}/cause")
+def say_cause(request: Request, actor: ApiActor, held: Held, ticket_id: Id, new: NewCause) -> TicketDetail:
+    """What the fault is put down to in statistics; may be said anew when more is known."""
+
+    def add(session: Session, ticket: Ticket, now_ms: int) -> None:
+        set_cause(session, ticket, new.cause, actor=actor, now_ms=now_ms)
 
     return _added(request, held, actor, ticket_id, add)
 

@@ -44,6 +44,10 @@
   function swap(html) {
     const holder = document.createElement("template");
     holder.innerHTML = html;
+    // What the reader unfolded stays unfolded.
+    for (const unfolded of part.querySelectorAll("details[open][id]")) {
+      holder.content.querySelector(`details#${unfolded.id}`)?.setAttribute("open", "");
+    }
     // Whoever is about to press a button shall not have it taken from under the finger for nothing.
     if (part.firstElementChild?.isEqualNode(holder.content.firstElementChild)) return;
 

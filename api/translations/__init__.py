@@ -1,4 +1,5 @@
-"""What people read, in their language: English is the message key, `zh.po` holds the Chinese.
+"""What people read, in their language: English is the message key, the files in `zh/` hold the Chinese, a file for each
+area of the pages.
 
 Python marks a message with `msgid("…")` where it stands in a table and translates it at the edge with a `Translator`;
 templates call the same object as `_("…")`. A translation is plain text, never markup.
@@ -6,11 +7,13 @@ templates call the same object as `_("…")`. A translation is plain text, never
 
 import gettext
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import get_args
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -48,12 +51,22 @@ def translator(language: Language) -> Translator:
     """The translator of a language; its catalogue is read once."""
     if language == SOURCE_LANGUAGE:
         return Translator(language, gettext.NullTranslations())
-    with (FOLDER / f"{language}.po").open("rb") as file:
-        catalogue = read_po(file, locale=language)
+    whole = Catalog(locale=language)
+    for _, catalogue in catalogues(language):
+        for message in catalogue:
+            if message.id:
+                whole[message.id] = message
     compiled = io.BytesIO()
-    write_mo(compiled, catalogue)
+    write_mo(compiled, whole)
     compiled.seek(0)
     return Translator(language, gettext.GNUTranslations(compiled))
+
+
+def catalogues(language: Language) -> Iterator[tuple[Path, Catalog]]:
+    """Each file of a language with what it holds; raises PoFileError for one that cannot be read."""
+    for path in sorted((FOLDER / language).glob("*.po")):
+        with path.open("rb") as file:
+            yield path, read_po(file, locale=language, abort_invalid=True)
 
 
 def as_language(value: str | None) -> Language | None:

@@ -1,0 +1,195 @@
+"""Votes over HTTP: a ballot is cast, the count is asked for, and whoever doubts it takes the files home."""
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from api.commands.tally import as_json
+from api.pages.rendering import chosen_language
+from api.resources import Held, Resources
+from api.routes.parameters import Id, Text
+from api.routes.proposals import proposal_seen
+from api.security import ApiActor
+from api.translations import translator
+from api.voting_desk import counting_refusals, draw_receipt
+from governance import ballot, paper
+from governance.ballot import NewBallot
+from governance.tally import Choice
+from governance.vote import Vote, Voter, get_vote, is_over, turnout_of
+from governance.vote_errors import BallotRefused, Refusal
+from governance.vote_export import ballots_csv, chain_document, roll_csv
+from governance.vote_result import result
+from registry.database import compact_json
+from registry.role import Actor
+
+CSV_TYPE = "text/csv; charset=utf-8"
+
+router = APIRouter(prefix="/proposals", tags=["votes"])
+
+
+class NewBallotShape(BaseModel):
+    """A ballot of the caller's own part. `owner` is needed of who owns as several; a person's link needs no account."""
+
+    choice: Choice
+    owner: Annotated[Text, Field(max_length=64)] | None = None
+    link: Annotated[Text, Field(max_length=64)] | None = Field(
+        default=None, description="the code of a personal letter"
+    )
+    identity: Annotated[Text, Field(max_length=16)] = Field(default="", description="the last signs that are asked for")
+
+
+class NewPaper(BaseModel):
+    owner: Annotated[Text, Field(min_length=1, max_length=64)]
+    choice: Choice
+
+
+class CastBallot(BaseModel):
+    receipt: str = Field(description="shows its holder that the ballot counts as it was cast; told this once")
+    seq: int
+    replaces: int
+    hash: str
+
+
+class EnteredPaper(BaseModel):
+    state: str
+    paper_id: int
+    seq: int | None
+
+
+class CountShape(BaseModel):
+    owners: int
+    area_m2: str
+
+
+class TallyShape(BaseModel):
+    ruleset: str
+    matter: str
+    roll: CountShape
+    participating: CountShape
+    consenting: CountShape
+    quorum_met: bool
+    approved: bool
+    reasons: list[str]
+
+
+@router.post("/{proposal_id}/ballots", status_code=201)
+def cast(request: Request, actor: ApiActor, held: Held, proposal_id: Id, new: NewBallotShape) -> CastBallot:
+    """Casts, or changes, a ballot of the caller. Times that a client might say are not heard: the server's clock is."""
+    with held.database.reading() as session:
+        proposal_seen(request, session, actor, proposal_id)
+        vote_id = get_vote(session, proposal_id).id
+    with counting_refusals(held.database):
+        return _cast(held, actor, proposal_id, vote_id, new)
+
+
+def _cast(held: Resources, actor: Actor, proposal_id: int, vote_id: int, new: NewBallotShape) -> CastBallot:
+    if new.link is not None:
+        with held.database.writing() as session:
+            vote, voter = ballot.find_by_link(session, new.link)
+            if vote.id != vote_id:
+                raise BallotRefused(Refusal.FORGED_LINK, vote_id=vote_id)
+            voter_id, is_right = voter.id, ballot.check_identity(session, vote, voter, new.identity)
+        if not is_right:
+            raise BallotRefused(Refusal.WRONG_IDENTITY, vote_id=vote_id)
+    else:
+        with held.database.reading() as session:
+            voter_id = own_voter(session, get_vote(session, proposal_id), actor, new.owner).id
+    with held.database.writing() as session:
+        made = ballot.cast_ballot(
+            session, vote_id, voter_id, NewBallot(new.choice), receipt=(receipt := draw_receipt()), now_ms=held.clock()
+        )
+        return CastBallot(receipt=receipt, seq=made.seq, replaces=made.replaces, hash=made.hash)
+
+
+def own_voter(session: Session, vote: Vote, actor: Actor, owner: str | None) -> Voter:
+    """The entry of the frozen roll that a person votes as. Raises BallotRefused for a stranger and another's part."""
+    own = ballot.voters_of_person(session, vote, actor.person_id) if actor.person_id is not None else []
+    if owner is not None and owner not in {voter.owner_key for voter in own}:
+        known = ballot.find_by_key(session, vote, owner)
+        assert known is not None
+        raise BallotRefused(Refusal.OTHERS_PART, vote_id=vote.id)
+    found = next((voter for voter in own if owner in (None, voter.owner_key)), None)
+    if found is None:
+        raise BallotRefused(Refusal.STRANGER, vote_id=vote.id)
+    return found
+
+
+@router.post("/{proposal_id}/papers", status_code=201)
+def enter_paper(request: Request, actor: ApiActor, held: Held, proposal_id: Id, new: NewPaper) -> EnteredPaper:
+    """One reading of a paper ballot; the second is for somebody else, and a third person settles what differs."""
+    with counting_refusals(held.database), held.database.writing() as session:
+        proposal_seen(request, session, actor, proposal_id)
+        vote = get_vote(session, proposal_id)
+        voter = ballot.find_by_key(session, vote, new.owner)
+        entered = paper.enter_paper(
+            session, vote.id, voter, new.choice, actor=actor, receipt=draw_receipt(), now_ms=held.clock()
+        )
+        seq = entered.ballot.seq if entered.ballot is not None else None
+        return EnteredPaper(state=entered.state.value, paper_id=entered.paper.id, seq=seq)
+
+
+@router.get("/{proposal_id}/tally")
+def show_tally(request: Request, actor: ApiActor, held: Held, proposal_id: Id) -> TallyShape:
+    """The exact count, after the end; before it 409 with the turnout and the end, and never how it stands."""
+    with held.database.reading() as session:
+        proposal_seen(request, session, actor, proposal_id)
+        counted = result(session, get_vote(session, proposal_id), now_ms=held.clock())
+    return TallyShape.model_validate(as_json(counted, translator(chosen_language(request, actor))))
+
+
+@router.get("/{proposal_id}/turnout")
+def show_turnout(request: Request, actor: ApiActor, held: Held, proposal_id: Id) -> dict[str, Any]:
+    """Who may vote and how many did, at any time."""
+    with held.database.reading() as session:
+        proposal_seen(request, session, actor, proposal_id)
+        vote = get_vote(session, proposal_id)
+        turnout = turnout_of(vote)
+        over = is_over(session, vote, now_ms=held.clock())
+        return {
+            "roll": turnout.roll,
+            "participating": turnout.participating,
+            "is_over": over,
+            "papers_waiting": paper.papers_waiting(session, vote),
+        }
+
+
+ExportName = Literal["roll.csv", "ballots.csv", "chain.json", "vote.zip"]
+
+
+@router.get("/{proposal_id}/export/{name}", response_class=Response)
+def export(request: Request, actor: ApiActor, held: Held, proposal_id: Id, name: ExportName) -> Response:
+    """The frozen roll, the ballots that count, and the chain that proves them; after the end only."""
+    with held.database.reading() as session:
+        proposal = proposal_seen(request, session, actor, proposal_id)
+        vote = get_vote(session, proposal_id)
+        result(session, vote, now_ms=held.clock())
+        content, media_type = _file(session, vote, name)
+        filename = f"{proposal.site.key}-{proposal.number}-{name}"
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def _file(session: Session, vote: Vote, name: ExportName) -> tuple[bytes, str]:
+    if name == "vote.zip":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for each, text in _texts(session, vote).items():
+                archive.writestr(each, text)
+        return packed.getvalue(), "application/zip"
+    media_type = "application/json" if name == "chain.json" else CSV_TYPE
+    return _texts(session, vote, name)[name].encode(), media_type
+
+
+def _texts(session: Session, vote: Vote, only: str = "") -> Mapping[str, str]:
+    made: Mapping[str, Callable[[], str]] = {
+        "roll.csv": lambda: roll_csv(session, vote),
+        "ballots.csv": lambda: ballots_csv(session, vote),
+        "chain.json": lambda: compact_json(chain_document(session, vote)),
+    }
+    return {name: write() for name, write in made.items() if only in ("", name)}

@@ -1,0 +1,67 @@
+"""Looks at the watch-list's rule on the first of each month, beside the web server; several servers share the work."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from api.pages.moments import local_time
+from governance.watch_list import Look, due_look, look_at_rule
+from models.equipment import Kind
+from registry.database import Database
+
+EVERY_S = 600.0
+FIRST_AFTER_S = 20.0
+"""The start has other things to do."""
+
+log = structlog.get_logger(__name__)
+
+
+def run_due_looks(database: Database, *, now_ms: int) -> list[Look]:
+    """Looks at the rule for the kinds that are due. Whoever comes second does nothing."""
+    today = local_time(now_ms).date()
+    done = []
+    for kind in Kind:
+        with database.reading() as session:
+            as_of = due_look(session, kind, today=today)
+        if as_of is None:
+            continue
+        try:
+            with database.writing() as session:
+                look = look_at_rule(session, kind, as_of=as_of, now_ms=now_ms)
+        except IntegrityError:
+            # Another server has looked in the same moment.
+            continue
+        if look is not None:
+            done.append(look)
+            log.info("watch-list", kind=kind.value, as_of=str(as_of), entered=len(look.entered), left=len(look.left))
+    return done
+
+
+class StatisticsWorker:
+    """A thread that survives its own failures."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], int], every_s: float = EVERY_S) -> None:
+        self._database = database
+        self._clock = clock
+        self._every_s = every_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="statistics-worker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        wait_s = min(FIRST_AFTER_S, self._every_s)
+        while not self._stopping.wait(wait_s):
+            wait_s = self._every_s
+            try:
+                run_due_looks(self._database, now_ms=self._clock())
+            except Exception:
+                log.exception("statistics were not brought up to date")
