@@ -24,6 +24,7 @@ from alerts.deadlines import (
 from alerts.due_action import DueAction, DueState, actions_of, count_overdue
 from alerts.errors import AlertsError
 from alerts.escalation import run_due
+from alerts.escalation_audit import audit_part
 from alerts.notification import Notification
 from alerts.severity import Severity
 from alerts.ticket import Ticket, get_ticket, make_graver, open_ticket
@@ -317,6 +318,9 @@ def test_however_a_ticket_moves_nothing_is_lost_or_doubled_on_a_virtual_clock(of
                 office.move(ticket_id, stage, now_ms=now_ms)
             except AlertsError:
                 continue
+            with office.database.reading() as session:
+                part = audit_part(session, after_id=ticket_id - 1, limit=1, now_ms=now_ms)
+                assert [gap for gap in part.gaps if gap.ticket_id == ticket_id] == [], "the auditor cries no wolf"
         office.run(now_ms)
         with office.database.reading() as session:
             stage = Stage(session.get_one(Ticket, ticket_id).stage)

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from alerts import incident
+from alerts import explaining, incident
 from alerts.alarm import (
     Alarm,
     AlarmState,
@@ -23,6 +23,7 @@ from alerts.alarm import (
 )
 from alerts.conditions import Condition, condition_table
 from alerts.errors import IllegalMove, NeverShelved, UnknownAlarm
+from alerts.inhibition import HOLD_MS
 from alerts.limits import Limits
 from alerts.severity import Severity
 from alerts.ticket import get_ticket, moves_of
@@ -68,6 +69,7 @@ class House:
                 units={self.unit: self.unit_id},
                 received_ms=self.at_ms(second) + 50,
             )
+        explaining.settle_due(self.database, CONDITIONS, now_ms=self.at_ms(second) + 50 + HOLD_MS)
 
     @staticmethod
     def at_ms(second: float) -> int:
@@ -158,8 +160,8 @@ def test_an_advisory_opens_no_ticket(house: House) -> None:
 
 
 def test_every_other_condition_opens_a_ticket_of_its_case(database: Database) -> None:
-    for (kind, _code), condition in CONDITIONS.items():
-        house = new_house(database, kind=kind)
+    for number, ((kind, _code), condition) in enumerate(CONDITIONS.items()):
+        house = new_house(database, site=f"site-{number}", kind=kind)
         house.signal(condition, 0)
         assert len(house.tickets()) == (condition.severity is not Severity.ADVISORY)
 
@@ -416,7 +418,7 @@ def test_workers_that_race_with_the_same_signal_make_one_alarm_and_one_ticket(ho
         assert alarm.occurrences == 1
         assert len(house.tickets()) == 1
         with house.database.engine.begin() as connection:
-            for table in ("activity", "alarm", "due_action", "ticket_move", "ticket"):
+            for table in ("activity", "annunciation", "alarm", "due_action", "ticket_move", "ticket"):
                 connection.execute(text(f"DELETE FROM {table}"))
             connection.execute(text(f"UPDATE activity_head SET last_id = 0, last_hash = '{activity.GENESIS_HASH}'"))
 

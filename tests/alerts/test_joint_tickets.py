@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from alerts import incident
+from alerts import explaining, incident
 from alerts.alarm import alarms_of_ticket, list_alarms
 from alerts.condition import CONNECTION
 from alerts.conditions import condition_table
 from alerts.incident import JOINT_MS, JOINT_TITLE, MANY_UNITS
+from alerts.inhibition import HOLD_MS
 from alerts.limits import Limits
 from alerts.ticket import Ticket
 from alerts.ticket_list import list_tickets
@@ -21,6 +22,7 @@ from registry.unit import add_unit
 
 NOW_MS = 1_700_000_000_000
 TABLE = condition_table(Limits())
+CONDITIONS = {(kind, each.code): each for kind, table in TABLE.items() for each in table}
 UNITS = [UnitKey("xiaohe", kind, f"{kind}-{number}") for number in range(10) for kind in (Kind.ELEVATOR, Kind.FIRE)]
 
 
@@ -46,6 +48,7 @@ def tell(
     signals = [Signal(unit, conditions[unit.kind], at_ms, is_active) for unit in units]
     with database.writing() as session:
         incident.apply_signals(session, signals, units=ids, received_ms=at_ms)
+    explaining.settle_due(database, CONDITIONS, now_ms=at_ms + HOLD_MS)
 
 
 def tickets(database: Database) -> list[tuple[str, str, bool, int]]:
@@ -67,7 +70,7 @@ def test_a_gateway_that_dies_opens_one_ticket(database: Database, ids: dict[Unit
 
 def test_those_that_are_missed_a_little_later_belong_to_it(database: Database, ids: dict[UnitKey, int]) -> None:
     tell(database, ids, UNITS[:MANY_UNITS])
-    tell(database, ids, UNITS[MANY_UNITS:10], code="offline", at_ms=NOW_MS + JOINT_MS)
+    tell(database, ids, UNITS[MANY_UNITS:10], code="offline", at_ms=NOW_MS + JOINT_MS - HOLD_MS)
     tell(database, ids, UNITS[10:11], at_ms=NOW_MS + JOINT_MS + 1)
     assert [(title, alarms) for title, _, _, alarms in tickets(database)] == [
         (JOINT_TITLE, 10),

@@ -15,8 +15,9 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from alerts import incident
+from alerts import explaining, incident
 from alerts.alarm import list_alarms
+from alerts.inhibition import HOLD_MS
 from alerts.limits import Limits
 from alerts.watch import Signal
 from api.condition_index import find_condition
@@ -121,6 +122,7 @@ class World:
             unit_id = get_unit(session, unit.path).id
             signal = Signal(unit, condition, now_ms - 2_000, is_active, evidence or {})
             incident.apply_signals(session, [signal], units={unit: unit_id}, received_ms=now_ms)
+            explaining.settle(session, {(unit.kind, code): condition}, now_ms=now_ms + HOLD_MS)
             return next(a.id for a in list_alarms(session, unit_id=unit_id) if a.condition == code)
 
     def ticket_of(self, alarm_id: int) -> int:

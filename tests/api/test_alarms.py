@@ -33,11 +33,24 @@ def test_an_alarm_has_the_fields_of_the_contract(world: World) -> None:
         "ticket_id": world.ticket_of(alarm_id),
     }
     assert {field: alarm[field] for field in expected} == expected
-    assert alarm in [{**row, **{k: alarm[k] for k in ("advice", "may_be_shelved")}} for row in _listed(world)]
+    assert alarm in [
+        {**row, **{k: alarm[k] for k in ("advice", "may_be_shelved", "explains", "false_alarm")}}
+        for row in _listed(world)
+    ]
 
 
 def _listed(world: World, **query: object) -> list[dict[str, object]]:
     return items(world.client.get("/api/v1/alarms", params=query, headers=world.bearer(MANAGER)))  # type: ignore[arg-type]
+
+
+def test_an_explained_alarm_names_its_cause_and_has_its_ticket(world: World) -> None:
+    cause_id, effect_id = world.signal(LIFT, "event.41"), world.signal(LIFT, "fault.03")
+    cause, effect = (
+        world.client.get(f"/api/v1/alarms/{each}", headers=world.bearer(MANAGER)).json()
+        for each in (cause_id, effect_id)
+    )
+    assert (effect["cause_id"], effect["is_explained"], effect["ticket_id"]) == (cause_id, True, cause["ticket_id"])
+    assert (cause["cause_id"], cause["is_explained"], cause["explains"]) == (None, False, [effect_id])
 
 
 def test_times_carry_the_offset_of_the_site(world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 from alerts.ticket import moves_of
 from alerts.ticket_list import TicketFilter, Word, count_blocked, count_by_stage, find_tickets
 from alerts.ticket_stages import Stage
+from api.commands import bench_power_cut
 from api.commands.bench import BUDGET, BenchFailed, StoreChoice, ingest_as_json
 from api.commands.bench_detectors import detectors_as_json
 from api.commands.bench_disposal import STAGES, fill
@@ -48,3 +49,10 @@ def test_the_disposal_is_measured_on_tickets_as_the_program_writes_them(database
         assert activity.last_id(session) == 50
     with pytest.raises(BenchFailed, match="name an empty one"):
         fill(database, tickets=90, activity_rows=0, sites=8)
+
+
+def test_a_power_cut_over_a_district_is_one_incident_for_each_compound(database: Database) -> None:
+    units = bench_power_cut.fill(database, alarms=60, sites=4)
+    told = bench_power_cut.cut(database, units)
+    assert (told["alarms"], told["incidents"], told["messages"]) == (60, 4, 8)
+    assert told["most_messages_to_one_of_an_incident"] == 1

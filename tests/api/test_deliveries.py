@@ -272,3 +272,12 @@ def test_each_language_has_its_words() -> None:
         person = Person(name="x", display_name="x", password_hash="", created_ms=0, language=language)
         told = Notification(id=1, person=person, template="escalate", severity="critical", data=DATA, site="xiaohe")
         assert word in message_of([told], fallback="zh", now_ms=NOON_MS).title
+
+
+@pytest.mark.parametrize("opened_by", ["(resident)", "system", "mei"])
+def test_a_title_of_ours_is_told_in_the_language_of_the_reader_and_one_of_a_person_as_written(opened_by: str) -> None:
+    person = Person(name="x", display_name="x", password_hash="", created_ms=0, language="zh")
+    data = {**DATA, "title": "Residents report: unusual noise or shaking", "opened_by": opened_by}
+    told = Notification(id=1, person=person, template="escalate", severity="critical", data=data, site="xiaohe")
+    title = message_of([told], fallback="zh", now_ms=NOON_MS).title
+    assert ("居民反映：异响或抖动" in title) == (opened_by != "mei")

@@ -69,5 +69,6 @@ def test_addresses_made_up_by_strangers_make_no_measures(world: World) -> None:
         world.client.request("BREW", f"/made-up-{number}")
         world.client.get(f"/api/v1/units/made~up-{number}")
     text = world.client.get("/metrics").text
-    assert "made" not in text
+    assert "made-up" not in text
+    assert "made~up" not in text
     assert "BREW" not in text

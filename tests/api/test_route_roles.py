@@ -10,6 +10,7 @@ from api.route_roles import PUBLIC, ROUTE_ROLES
 from api.security import CSRF_FIELD, CSRF_HEADER
 from registry.role import Role
 from tests.api.kit import HERE, PUMP, World
+from tests.api.patrolled import plan_rounds
 
 PAGE_OF_SIGN_IN = "/sign-in"
 
@@ -27,6 +28,7 @@ def routes(world: World) -> Iterator[tuple[str, str]]:
 @pytest.fixture
 def places(world: World) -> dict[str, str]:
     alarm_id = world.signal(PUMP, "dry_run")
+    patrolled = plan_rounds(world)
     return {
         "unit": PUMP.path,
         "alarm_id": str(alarm_id),
@@ -34,7 +36,35 @@ def places(world: World) -> dict[str, str]:
         "message_id": "1",
         "channel_id": "1",
         "shift_id": "1",
+        "call_out_id": "1",
+        "appraisal_id": "1",
+        "item_id": "1",
         "attachment_id": "1",
+        "record_id": "1",
+        "site": HERE,
+        "suppression_id": "1",
+        "webhook_id": "1",
+        "proposal_id": "1",
+        "option_id": "1",
+        "notice_id": "1",
+        "proof_id": "1",
+        "part_id": "1",
+        "objection_id": "1",
+        "paper_id": "1",
+        "name": "roll.csv",
+        "account_id": "1",
+        "meeting_id": "1",
+        "row_id": "1",
+        "entry_id": "1",
+        "task_id": "1",
+        "team_id": "1",
+        "step_id": "1",
+        "patrol_id": str(patrolled.patrol_id),
+        "plan_id": str(patrolled.plan_id),
+        "checkpoint_id": str(patrolled.checkpoints[0]),
+        "code": patrolled.codes[1],
+        "photo_id": "1",
+        "version": "1",
     }
 
 

@@ -8,6 +8,10 @@ from playwright.sync_api import Page
 from registry.role import Role
 from registry.unit import get_unit
 from tests.api.kit import ELSEWHERE, HERE, LIFT, NOON_MS, PUMP, World
+from tests.api.patrolled import plan_rounds
+from tests.api.polling_kit import open_vote
+from tests.api.polling_kit import post as post_notice_of
+from tests.api.proposed import draft_proposal
 from tests.browser.conftest import Enter
 
 HOSTILE = (
@@ -27,9 +31,13 @@ def full_world(world: World) -> World:
         start_ms=NOON_MS - 120_000,
         step_ms=1_000,
     )
+    plan_rounds(world, places=(HOSTILE, "Gate"), name=HOSTILE)
+    open_vote(world, words=HOSTILE)
+    post_notice_of(world, HOSTILE[:200], HOSTILE)
     evidence = {"contributions": [[HOSTILE[:90], 0.8], ["level_m", 0.2]], "anomaly_score": 9.0, "threshold": 5.0}
     world.signal(PUMP, "anomaly", evidence=evidence)  # type: ignore[arg-type]
     world.signal(LIFT, "entrapment", evidence={"points": [HOSTILE] * 3, "occupied": 1.0})  # type: ignore[dict-item, list-item]
+    draft_proposal(world, HOSTILE[:100])
     return world
 
 
@@ -44,6 +52,40 @@ def addresses(world: World) -> Iterator[str]:
         "/data-quality",
         "/report-codes",
         "/report",
+        "/suppressions?site=xiaohe",
+        "/alarm-figures",
+        "/alarms?state=aside",
+        "/models",
+        f"/models/{PUMP.path}",
+        "/patrols",
+        "/patrols/1",
+        "/patrols/1/record",
+        "/patrol-plans",
+        "/patrol-plans/1/codes",
+        "/statutory",
+        "/roll",
+        "/roll/parts/1?site=xiaohe",
+        "/proposals/1/vote",
+        "/proposals/1/papers",
+        "/proposals/1/letters",
+        "/proposals/1/ballot-papers",
+        "/notices",
+        "/notices/1",
+        "/ballot",
+        "/receipt",
+        "/statistics",
+        "/meetings",
+        "/tasks",
+        "/action-teams",
+        f"/statistics?unit={LIFT.path}",
+        f"/units/{LIFT.path}/service-records",
+        "/watch-list",
+        "/district",
+        "/proposals",
+        "/proposals/new?site=xiaohe",
+        "/proposals/1",
+        "/proposals/1/evidence",
+        "/fund",
         "/nothing-here",
     )
 
@@ -66,15 +108,18 @@ def test_no_page_is_wider_than_its_screen_or_has_an_error(
     page.locator("[name=title]").fill(HOSTILE)
     page.locator("[name=description]").fill(HOSTILE)
     page.locator("form.stacked button").click()
+    too_wide: dict[str, int] = {}
     for address in addresses(full_world):
         response = page.goto(site + address)
         assert response is not None
         assert response.status == (404 if "nothing" in address else 200), address
         page.wait_for_load_state("load")
         excess_px = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert excess_px <= 0, f"{address} is {excess_px} px too wide in {language}"
+        if excess_px > 0:
+            too_wide[address] = excess_px
         assert page.evaluate("window.wasHacked") is None, address
         assert page.locator("html").get_attribute("lang") == ("en" if language == "en" else "zh-CN")
+    assert too_wide == {}
     # The page that does not exist is itself told as an error of loading.
     assert [each for each in complaints if "404" not in each] == []
 
@@ -83,11 +128,11 @@ def test_what_is_to_be_tapped_on_a_phone_is_large_enough(
     phone_page: Page, full_world: World, enter: Enter, site: str
 ) -> None:
     enter(phone_page)
-    for address in ("/", "/units", f"/units/{PUMP.path}", "/tickets", "/tickets/1", "/alarms/1"):
+    for address in ("/", "/units", f"/units/{PUMP.path}", "/tickets", "/tickets/1", "/alarms/1", "/statistics"):
         phone_page.goto(site + address)
         small = phone_page.evaluate(
             """[...document.querySelectorAll("button, .button, select, input, .site-nav a")]
-               .filter((e) => !["hidden", "checkbox"].includes(e.type))
+               .filter((e) => !["hidden", "checkbox", "radio"].includes(e.type))
                .filter((e) => e.offsetParent && e.getBoundingClientRect().height < 43)
                .map((e) => e.outerHTML.slice(0, 80))"""
         )

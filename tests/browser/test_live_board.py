@@ -131,10 +131,10 @@ def test_a_unit_page_keeps_its_state_up_to_date(page: Page, world: World, enter:
 def test_a_ticket_that_somebody_else_moves_says_so(page: Page, world: World, enter: Enter) -> None:
     ticket_id = world.ticket_of(world.signal(PUMP, "dry_run"))
     enter(page, f"/tickets/{ticket_id}")
-    page.get_by_label("备注（选填）").fill("我写到一半")
+    page.locator(".moves").get_by_label("备注（选填）").fill("我写到一半")
     expect(page.locator(".changed")).to_be_hidden()
     other = page.context.new_page()
     other.goto(page.url)
     other.get_by_role("button", name="受理").click()
     expect(page.locator(".changed")).to_be_visible(timeout=SOON_MS)
-    expect(page.get_by_label("备注（选填）")).to_have_value("我写到一半")
+    expect(page.locator(".moves").get_by_label("备注（选填）")).to_have_value("我写到一半")

@@ -110,7 +110,7 @@ def test_everything_works_without_a_script(browser: Browser, world: World, site:
         expect(page.get_by_role("heading", level=1)).to_have_text("p1")
         page.goto(f"{site}/alarms/{alarm_id}")
         page.get_by_text("暂时搁置该报警").click()
-        page.get_by_label("原因").fill("今天更换止回阀")
+        page.get_by_label("原因", exact=True).fill("今天更换止回阀")
         page.get_by_role("button", name="搁置报警").click()
         expect(page.locator(".state").first).to_have_text("已搁置")
     finally:

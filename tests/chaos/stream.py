@@ -82,11 +82,14 @@ class Flow:
 
     def reaches(self, share: float) -> None:
         """Returns when this part of them is sent."""
-        wait_until(lambda: self.sent >= share * self.count, within_s=120, what=f"{share:.0%} of the readings are sent")
+        limit_s = 120 + self.count / 20 * self._pause_s
+        wait_until(
+            lambda: self.sent >= share * self.count, within_s=limit_s, what=f"{share:.0%} of the readings are sent"
+        )
 
     def end(self) -> None:
         """Returns when all are at the broker."""
-        self._thread.join(120)
+        self._thread.join(120 + self.count / 20 * self._pause_s)
         assert not self._thread.is_alive()
         self._publisher.close()
 
@@ -103,16 +106,18 @@ class Count:
     doubled: int
 
 
-def counted(client: httpx.Client, *, sent: int, within_s: float = 120) -> Count:
-    """Waits until nothing is on its way any more; fails when the ledger does not balance."""
+def counted(client: httpx.Client, *, sent: int, events: int = 0, within_s: float = 120) -> Count:
+    """Waits until of `sent` readings and so many events none is on its way; fails when the ledger does not balance."""
 
     def ledger() -> dict[str, dict[str, int]]:
         answer: dict[str, dict[str, int]] = client.get("/ledger").json()
         return answer
 
     def is_all_stored() -> bool:
-        values = ledger()["values"]
-        return values["accepted"] >= sent * VALUES and values["pending"] == 0
+        now = ledger()
+        values = now["values"]
+        has_all = values["accepted"] >= sent * VALUES and now["messages"]["accepted"] >= sent + events
+        return has_all and values["pending"] == 0
 
     wait_until(is_all_stored, within_s=within_s, what=f"all {sent} readings are stored")
     now = ledger()

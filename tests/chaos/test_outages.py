@@ -1,12 +1,14 @@
 """Whatever is away, slow or full for a while: nothing is lost, nothing doubled, and alarms go on where they can."""
 
 import json
+import os
 import random
 import resource
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from uuid import uuid4
 
 import httpx
@@ -23,6 +25,8 @@ from tests.servers.postgres import Postgres
 from tests.waiting import wait_until
 
 RATE_PER_S = 600
+OUTAGE_S = float(os.environ.get("LIANDONG_TEST_OUTAGE_S", "0"))
+"""For how long the store is away; 0 is as short as shows it, for the tests of every day."""
 
 
 def nothing_lost(count: Count) -> None:
@@ -72,14 +76,16 @@ def test_the_store_is_away_and_then_slow_and_alarms_go_on(
     settings = settings_on(mosquitto, influx)
     running = liandong_process("up", settings=settings)
     publisher = Publisher(mosquitto.port)
-    flow = Flow(mosquitto.port, count=4_000, rate_per_s=RATE_PER_S)
+    flow = Flow(mosquitto.port, count=4_000 + int(2 * OUTAGE_S * RATE_PER_S), rate_per_s=RATE_PER_S)
     with api(running) as client:
         flow.reaches(0.2)
         with influx.unreachable():
+            back = monotonic() + OUTAGE_S
             publisher.send(*fire(1))
             wait_until(lambda: is_on_fire(client, 1), within_s=20, what="the alarm does not wait for the store")
             flow.reaches(0.5)
             assert client.get("/ledger").json()["values"]["pending"] > 0
+            wait_until(lambda: monotonic() >= back, within_s=OUTAGE_S + 1, what="the store comes back")
         with influx.slow(2.0):
             publisher.send(*fire(2))
             wait_until(lambda: is_on_fire(client, 2), within_s=20, what="nor for a slow one")

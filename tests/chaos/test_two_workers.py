@@ -52,7 +52,7 @@ def test_two_lanes_share_the_work_and_double_nothing(
         publisher.send(f"liandong/v1/{site}/fire/panel/event", body)
     publisher.close()
     with api(web) as client:
-        count = counted(client, sent=MESSAGES)
+        count = counted(client, sent=MESSAGES, events=len(SITES))
         assert (count.lost, count.doubled, count.accepted) == (0, 0, MESSAGES + len(SITES))
         alarms = client.get("/alarms?state=open&limit=100").json()["items"]
         fires = [alarm for alarm in alarms if alarm["condition"] == "fire"]

@@ -17,6 +17,7 @@ from alerts.watch import Watch
 from ingest import ledger, quarantine
 from ingest.foreign import ForeignTopics
 from ingest.ledger import Ledger
+from ingest.model_following import MakeBanks
 from ingest.pipeline import Pipeline
 from ingest.store_writer import StoreWriter
 from ingest.stores.contract import Point, Refusal, StoreUnavailable
@@ -188,7 +189,9 @@ class Line:
         self._numbers = itertools.count()
         self.start()
 
-    def start(self, *, watch: Watch | None = None, writes: bool = True) -> None:
+    def start(
+        self, *, watch: Watch | None = None, writes: bool = True, make_shadow_banks: MakeBanks | None = None
+    ) -> None:
         self.writer = StoreWriter(database=self.database, store=self.store, clock=lambda: at_ms(self.second))
         self.watch = watch or Watch()
         self.foreign = ForeignTopics(mapping_file=self.mapping_file, asks_for_rebirth=True)
@@ -203,6 +206,7 @@ class Line:
             pause=self._pause,
             registers_unknown_sites=self.registers_unknown_sites,
             foreign=self.foreign,
+            make_shadow_banks=make_shadow_banks,
         )
         self.pipeline.restore()
         if writes:

@@ -1,5 +1,6 @@
 """Models are fitted from the store, kept as versions, and taken up by the next ingest."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from alerts.conditions import condition_table
 from alerts.limits import Limits
 from alerts.signal import Signal
 from alerts.watch import Watch
-from ingest.model_fit import FitBackend, Outcome, Wanted, fit_units, units_to_fit
+from ingest.fit_pool import FitBackend, local_pool
+from ingest.model_fit import Outcome, Wanted, fit_units, units_to_fit
 from models.detectors.bank import DetectorBank
 from models.detectors.training import DAY_MS
 from models.equipment import Kind
@@ -40,7 +42,7 @@ def rows_of(unit: UnitKey, rows: int = ROWS) -> ReadingBlock:
 
 
 @pytest.fixture
-def line(database: Database, tmp_path: Path) -> Line:
+def line(database: Database, tmp_path: Path) -> Iterator[Line]:
     with database.writing() as session:
         site = add_site(session, key="xiaohe", name="Xiaohe", timezone="Asia/Shanghai", now_ms=T0_MS)
         for unit in SUMPS:
@@ -48,13 +50,14 @@ def line(database: Database, tmp_path: Path) -> Line:
         add_unit(session, site=site, kind=Kind.ELEVATOR, key="lift-1", now_ms=T0_MS)
     line = Line(database, tmp_path / "telemetry.duckdb")
     line.store.write("history", [rows_of(SUMPS[0]), rows_of(SUMPS[1]), rows_of(SUMPS[2], 300)])
-    return line
+    yield line
+    line.close()
 
 
 def fit(
     line: Line, *, workers: int = 1, backend: FitBackend = "loky", is_dry_run: bool = False, unit: str | None = None
 ) -> list[Outcome]:
-    ids = units_to_fit(line.database, Wanted(unit=unit))
+    ids = units_to_fit(line.database, Wanted(unit=unit, kind=Kind.PUMP))
     return list(
         fit_units(
             line.database,
@@ -64,8 +67,7 @@ def fit(
             by="chen",
             code_version="1",
             clock=lambda: T0_MS + DAY_MS,
-            workers=workers,
-            backend=backend,
+            run=local_pool(workers, backend=backend),
             is_dry_run=is_dry_run,
         )
     )
@@ -73,6 +75,7 @@ def fit(
 
 def restarted_bank(line: Line) -> DetectorBank:
     bank = DetectorBank(fit_rows=TOO_MANY_ROWS)
+    line.writer.stop()
     line.start(watch=Watch(banks={Kind.PUMP: bank}))
     line.pipeline.restore()
     return bank
@@ -155,6 +158,7 @@ def test_a_damaged_model_is_refused_and_the_one_before_it_taken(line: Line) -> N
 def test_a_later_model_waits_for_a_person_who_may_also_go_back(line: Line) -> None:
     fit(line, unit="sump-0")
     assert not fit(line, unit="sump-0")[0].is_active
+    assert verbs(line)[-2:] == [("model.fitted", "chen", 2), ("model.shadowed", "chen", 2)]
     with line.database.writing() as session:
         unit = get_unit(session, SUMPS[0].path)
         assert [entry.verb for entry in promote(session, unit, 2, by="chen")] == ["model.promoted"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.alarm_budget import LEAST_STRETCHES, MOST_STRICTNESS, STRETCH_ROWS, AlarmBudget
+from models.alarm_budget import LEAST_STRETCHES, MOST_STRICTNESS, STRETCH_ROWS, UNKNOWN_STRICTNESS, AlarmBudget
 from models.reading import Floats
 
 SLOT = np.array([0])
@@ -23,10 +23,10 @@ def restless(stretches: int, *, scale: float = 1.0, seed: int = 1) -> Floats:
     return np.repeat(heights, 20)
 
 
-def test_before_enough_is_known_nothing_is_stricter() -> None:
-    budget = lived(restless(LEAST_STRETCHES - 1))
+def test_before_enough_is_known_a_unit_has_the_benefit_of_doubt() -> None:
+    budget = lived(restless(LEAST_STRETCHES - 1, scale=0.1))
     assert budget.stretches(0) == LEAST_STRETCHES - 1
-    assert budget.strictness(SLOT)[0] == 1.0
+    assert budget.strictness(SLOT)[0] == UNKNOWN_STRICTNESS > lived(restless(40, scale=0.1)).strictness(SLOT)[0]
 
 
 def test_a_calm_unit_keeps_its_limit_and_a_restless_one_gets_a_higher_one() -> None:
@@ -66,7 +66,7 @@ def test_a_single_row_far_over_the_limit_is_not_noted() -> None:
 def test_what_is_forgotten_is_learned_again() -> None:
     budget = lived(restless(40))
     budget.forget(SLOT)
-    assert budget.strictness(SLOT)[0] == 1.0
+    assert budget.strictness(SLOT)[0] == UNKNOWN_STRICTNESS
     assert budget.stretches(0) == 0
 
 

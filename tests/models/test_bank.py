@@ -121,3 +121,47 @@ def test_a_regime_that_stays_becomes_the_normal_one_and_is_told() -> None:
     changes = bank.observe(block(FIRST, faulty_rows(2500)))
     assert [(change.is_anomalous, change.is_rebaselined) for change in changes[:2]] == [(True, False), (False, True)]
     assert bank.standing() == []
+
+
+PUMPS = ("level_m", "flow_m3_h", "pump1_running", "pump2_running", "pump1_current_a", "pump2_current_a")
+BOTH = ("pump1_running", "pump2_running")
+
+
+def taking_turns(count: int, *, runs: tuple[int, ...] = (0, 1), rows_a_turn: int = 220) -> Floats:
+    """A sump in a dry time: it fills slowly, then one of `runs` empties it within thirty rows."""
+    rng, rows = np.random.default_rng(3), np.arange(count)
+    place, turn = rows % rows_a_turn, rows // rows_a_turn
+    fills = rows_a_turn - 30
+    is_emptied = place >= fills
+    level = np.where(is_emptied, 1.2 - 0.8 * (place - fills) / 30, 0.4 + 0.8 * place / fills)
+    who = np.array(runs)[turn % len(runs)]
+    running = np.column_stack([is_emptied & (who == pump) for pump in (0, 1)]).astype(float)
+    flow = np.where(is_emptied, 50.0 * rng.normal(1.0, 0.01, count), 0.0)
+    currents = running * (10.0 + rng.normal(0, 0.08, (count, 2)))
+    return np.column_stack([level + rng.normal(0, 0.003, count), flow, running, currents])
+
+
+def test_a_pump_that_had_not_run_while_all_was_learned_is_no_fault_when_it_runs() -> None:
+    """Its first turn comes when there are rows enough to learn from, and others follow."""
+    values = taking_turns(2200)
+    for must_vary, is_told in (((), True), (BOTH, False)):
+        changes = DetectorBank(fit_rows=FIT_ROWS, must_vary=must_vary).observe(block(FIRST, values, metrics=PUMPS))
+        assert any(change.is_anomalous for change in changes) is is_told
+
+
+def test_a_unit_waits_until_both_pumps_have_run_and_says_so() -> None:
+    bank = DetectorBank(fit_rows=FIT_ROWS, must_vary=BOTH)
+    bank.observe(block(FIRST, taking_turns(450, runs=(0,)), metrics=PUMPS))
+    assert not bank.progress(FIRST).is_fitted
+    assert "pump2_running" in bank.progress(FIRST).waits_for
+    bank.observe(block(FIRST, taking_turns(1100), first_row=450, metrics=PUMPS))
+    assert bank.progress(FIRST).is_fitted
+
+
+def test_a_pump_that_never_runs_keeps_its_sump_from_being_judged_for_so_long_only() -> None:
+    bank = DetectorBank(fit_rows=FIT_ROWS, must_vary=BOTH)
+    bank.observe(block(FIRST, taking_turns(3300, runs=(0,)), metrics=PUMPS))
+    assert bank.progress(FIRST).is_fitted
+    changes = bank.observe(block(FIRST, taking_turns(3300), first_row=3300, metrics=PUMPS))
+    assert not any(change.is_anomalous for change in changes)
+    assert bank.progress(FIRST).is_fitted

@@ -43,8 +43,8 @@ class Panel:
         """The socket closes, and no goodbye is said."""
         self._client.loop_stop()
         connection = self._client.socket()
-        assert connection is not None
-        connection.close()
+        if connection is not None:
+            connection.close()
 
 
 @pytest.fixture
@@ -87,6 +87,8 @@ def test_a_last_will_and_a_lost_broker_make_a_unit_unknown_until_it_speaks_again
         wait_until(lambda: told(client) == ("current", None), within_s=30, what="it speaks, and so it is there")
         mosquitto.kill()
         wait_until(lambda: told(client) == ("stale", "not_listening"), within_s=30, what="nobody listens")
+        # Two clients of one name would end each other's sessions, and the last will of the first would be heard late.
+        panel.lose_power()
         mosquitto.start()
         wait_until(lambda: told(client)[1] != "not_listening", within_s=60, what="we listen again")
         panel = Panel(mosquitto.port)

@@ -9,7 +9,7 @@ import pytest
 from models.equipment import Kind
 from models.reading import Bools
 from simulators.elevator import Lift
-from simulators.faults import FAULT_EVENTS, SENSOR_FAULTS, SENSOR_METRICS, Fault, nature_of
+from simulators.faults import CLOCK_BEHIND_MS, FAULT_EVENTS, SENSOR_FAULTS, SENSOR_METRICS, Fault, nature_of
 from simulators.fire import FireSystem
 from simulators.pump import Sump
 from simulators.scenario import RegisteredUnit, Scenario, load_scenario
@@ -99,6 +99,7 @@ AT_ONCE: dict[tuple[Kind, str], Signature] = {
     (Kind.ELEVATOR, "mains_off"): is_("service_mode", lambda mode: mode == 0),
     (Kind.ELEVATOR, "inspection"): is_("service_mode", lambda mode: mode == 2),
     (Kind.ELEVATOR, "maintenance_visit"): is_("service_mode", lambda mode: mode == 2),
+    (Kind.ELEVATOR, "recall_drill"): is_("service_mode", lambda mode: mode == 3),
     (Kind.PUMP, "float_stuck"): both(
         is_("high_float", lambda float_: float_ == 1), is_("level_m", lambda level: level < 1.6)
     ),
@@ -107,6 +108,8 @@ AT_ONCE: dict[tuple[Kind, str], Signature] = {
     (Kind.FIRE, "pump_in_manual"): is_("pump_auto", lambda auto: auto == 0),
     (Kind.FIRE, "main_valve_closed"): is_("main_valve_open", lambda is_open: is_open == 0),
     (Kind.FIRE, "battery_fault"): is_("battery_v", lambda volts: volts < 22),
+    (Kind.FIRE, "battery_ageing"): is_("battery_v", lambda volts: (volts > 25) & (volts < 26.5)),
+    (Kind.FIRE, "pump_test"): is_("hydrant_pressure_mpa", lambda mpa: mpa > 0.45),
     (Kind.FIRE, "power_fault"): is_("mains_ok", lambda ok: ok == 0),
     (Kind.FIRE, "residual_current"): is_("residual_current_ma", lambda ma: ma > 300),
 }
@@ -118,8 +121,8 @@ IN_TIME: dict[tuple[Kind, str], tuple[Signature, float]] = {
     (Kind.ELEVATOR, "motor_overheating"): (is_("motor_temp_c", lambda celsius: celsius > 120), 30),
     (Kind.ELEVATOR, "levelling_bias"): (is_("levelling_error_mm", lambda mm: mm > 11), 15),
     (Kind.ELEVATOR, "levelling_scatter"): (is_("levelling_error_mm", lambda mm: np.abs(mm) > 10), 30),
-    (Kind.ELEVATOR, "brake_wear"): (is_("brake_release_s", lambda seconds: seconds > 0.35), 10),
-    (Kind.ELEVATOR, "motor_drag"): (is_("motor_current_a", lambda ampere: ampere > 29), 15),
+    (Kind.ELEVATOR, "brake_wear"): (is_("brake_release_s", lambda seconds: seconds > 0.35), 20),
+    (Kind.ELEVATOR, "motor_drag"): (is_("motor_current_a", lambda ampere: ampere > 29), 45),
     (Kind.ELEVATOR, "machine_room_hot"): (is_("machine_room_temp_c", lambda celsius: celsius > 38), 2),
     (Kind.ELEVATOR, "door_held"): (is_("door_reopens", lambda times: times >= 4), 15),
     (Kind.PUMP, "jam"): (
@@ -166,9 +169,12 @@ IN_TIME: dict[tuple[Kind, str], tuple[Signature, float]] = {
 
 # Some things are told by events alone, by silence, or need hours; each has its own test.
 TOLD_OTHERWISE = (
-    {(Kind.FIRE, name) for name in ("fire", "loop_fault", "point_disabled", "supervisory", "pressure_leak")}
+    {
+        (Kind.FIRE, name)
+        for name in ("fire", "fire_drill", "loop_fault", "point_disabled", "supervisory", "pressure_leak")
+    }
     | {(Kind.PUMP, "standby_never_runs")}
-    | {(kind, name) for kind in Kind for name in ("unit_offline", *SENSOR_FAULTS)}
+    | {(kind, name) for kind in Kind for name in ("unit_offline", "clock_skew", *SENSOR_FAULTS)}
 )
 
 
@@ -250,6 +256,19 @@ def test_an_offline_unit_is_silent_and_its_status_says_so(
 
 
 @pytest.mark.parametrize("kind", list(Kind))
+def test_a_slow_clock_tells_times_that_are_long_past(heard: Heard, truth: dict[str, StagedFault], kind: Kind) -> None:
+    unit = unit_of(kind, "clock_skew")
+    staged = truth[unit]
+    assert staged.end_ms is not None
+    times = heard.times(unit)
+    behind = times[times < LIVE_MS]
+    # Two hours at a reading every ten seconds, each told as three hours earlier than it was.
+    assert len(behind) == pytest.approx(720, abs=1)
+    assert behind[0] == pytest.approx(staged.onset_ms - CLOCK_BEHIND_MS, abs=11_000)
+    assert np.flatnonzero(times < LIVE_MS)[0] > 300, "they come in the place of others, not before them"
+
+
+@pytest.mark.parametrize("kind", list(Kind))
 def test_a_sensor_that_drops_out_is_missing_while_the_others_go_on(
     heard: Heard, truth: dict[str, StagedFault], kind: Kind
 ) -> None:
@@ -300,7 +319,11 @@ def test_the_truth_says_what_is_broken_and_what_people_did() -> None:
         "inspection",
         "maintenance_visit",
         "door_held",
+        "recall_drill",
+        "fire_drill",
+        "pump_test",
     }
+    assert natures["clock_skew"] == "connection"
     assert natures["sensor_drift"] == "sensor"
     assert natures["unit_offline"] == "connection"
     assert natures["brake_wear"] == natures["jam"] == "fault"

@@ -11,6 +11,7 @@ import pytest
 
 from registry.unit import IMPORT_COLUMNS, read_unit_rows
 from simulators.errors import BadScenario, UnknownScenario
+from simulators.faults import FAULT_EVENTS, nature_of
 from simulators.resize import with_units
 from simulators.run import scenario_titles
 from simulators.scenario import SCENARIO_DIR, load_scenario, read_scenario, register_rows, scenario_names
@@ -19,6 +20,7 @@ from simulators.world import World
 from tests.simulators.hearing import hear, live
 
 NAMES = scenario_names()
+NATURES = ("fault", "sensor", "connection", "human")
 SMALL = """
 title = "One sump"
 site = "small"
@@ -34,8 +36,8 @@ maintainer = "乙"
 """
 
 
-def test_the_three_stories_are_there() -> None:
-    assert set(NAMES) == {"xiaohe", "charm-city-flood", "quiet-day"}
+def test_the_stories_are_there() -> None:
+    assert set(NAMES) == {"xiaohe", "xiaohe-year", "charm-city-flood", "quiet-day"}
     assert list(scenario_titles()) == NAMES
     assert all(scenario_titles().values())
 
@@ -185,3 +187,11 @@ def test_more_units_are_copies_with_new_names() -> None:
     assert more.register[94].unit == "lift-95"
     assert more.faults == whole.faults
     assert len({row["name"] for row in register_rows(more)}) == 1000
+
+
+def test_the_documentation_lists_what_can_be_staged() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "simulators.md").read_text(encoding="utf-8")
+    for kind, faults in FAULT_EVENTS.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| {kind.value} |"))
+        cells = [re.findall(r"`(.+?)`", cell) for cell in row.split("|")[2:-1]]
+        assert cells == [[name for name in faults if nature_of(name) == nature] for nature in NATURES]

@@ -118,6 +118,14 @@ def test_a_folder_that_is_not_there_is_one_clear_line(
     assert run("--workers", "0") == 2
 
 
+def test_a_part_can_be_asked_for_by_itself(data_dir: Path, run: Run, tmp_path: Path) -> None:
+    options = ("--data", data_dir, "--out", tmp_path, "--quick", "--workers", "1")
+    assert run(*options, "--only", "skab_free", "--only", "mta") == 0
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert [section["key"] for section in report["sections"]] == ["skab_free", "mta"]
+    assert run(*options, "--only", "everything") == 2
+
+
 def test_a_file_that_cannot_be_read_is_told_with_its_name(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,14 +55,16 @@ def test_models_are_fitted_listed_promoted_and_rolled_back(data_dir: Path) -> No
     assert "v1, in force" in told
     assert "not enough history: 0 of 0.1 days" in told
     assert "fitted: 1 of 2 units" in told
-    assert "v2, kept; not in force" in run(data_dir, "train", "--unit", "sump-1")
-    assert "is in force; the ingest takes it up" in run(data_dir, "models", "promote", UNIT.path, "2")
+    assert "v2, in shadow beside the one in force" in run(data_dir, "train", "--unit", "sump-1")
+    assert "is in force; a running ingest takes it up within a minute" in run(
+        data_dir, "models", "promote", UNIT.path, "2"
+    )
     assert "is in force already" in run(data_dir, "models", "promote", UNIT.path, "2")
     assert "v1 of xiaohe~sump-1 is in force again" in run(data_dir, "models", "roll-back", UNIT.path)
     listed = run(data_dir, "models", "list")
     assert listed.index("v2") < listed.index("v1")
     assert "data_sha256" in run(data_dir, "models", "show", UNIT.path)
-    assert "ok: 5 activity rows" in run(data_dir, "verify")
+    assert "ok: 6 activity rows" in run(data_dir, "verify")
 
 
 def test_what_is_not_there_is_told(data_dir: Path) -> None:

@@ -103,6 +103,14 @@ def test_a_dead_channel_and_a_silent_one_are_left_out_and_told(score: Score, tmp
     assert {row["top_channel"] for row in rows} == {"c1"}
 
 
+def test_a_channel_that_falls_silent_after_the_fit_is_told(score: Score, tmp_path: Path) -> None:
+    values = recording()
+    values[FIT_ROWS + 100 :, 1] = np.nan
+    status, told, _ = score(write(tmp_path / "a.csv", values))
+    assert status == 0
+    assert "not told in 300 of 400 rows after the fit, and not judged there: c1" in told
+
+
 def test_rows_that_tell_nothing_have_no_score_and_are_counted(score: Score, tmp_path: Path) -> None:
     values = recording()
     values[400:420] = np.nan

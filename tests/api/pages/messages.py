@@ -7,8 +7,11 @@ from pathlib import Path
 from babel.messages.extract import extract_from_dir
 
 from alerts.conditions import condition_table
-from alerts.incident import JOINT_TITLE
+from alerts.incident import JOINT_TITLE, POWER_CUT_TITLE
 from alerts.limits import Limits
+from alerts.patrol_due import MISSED_TITLES
+from alerts.patrol_items import ALL_ITEMS
+from alerts.patrol_statutory import OVERDUE_TITLES
 from alerts.resident_report import TITLE_OF_MATTER
 from models.equipment import EVENT_TITLES, METRICS
 from models.explain import CAUSES
@@ -40,7 +43,14 @@ def table_messages() -> Iterator[tuple[str, str]]:
         yield from ((f"EVENT_TITLES[{kind}]", title) for title in titles.values())
     yield from (("ROLE_TITLES", title) for title in ROLE_TITLES.values())
     yield "the ticket of many units", JOINT_TITLE
+    yield "the ticket of a power cut", POWER_CUT_TITLE
     yield from (("TITLE_OF_MATTER", title) for title in TITLE_OF_MATTER.values())
+    yield from (("MISSED_TITLES", title) for title in MISSED_TITLES.values())
+    yield from (("OVERDUE_TITLES", title) for title in OVERDUE_TITLES.values())
+    for item in ALL_ITEMS.values():
+        yield f"item {item.code}", item.title
+        yield f"item {item.code}", item.failed
+        yield f"item {item.code}", item.source
     for kind, causes in CAUSES.items():
         for cause in causes:
             yield f"CAUSES[{kind}]", cause.title

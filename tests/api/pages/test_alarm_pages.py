@@ -81,7 +81,8 @@ def test_an_alarm_that_is_over_offers_nothing_to_do(world: World, admin: Browser
     world.signal(PUMP, "dry_run", is_active=False)
     page = admin.get(f"/alarms/{alarm_id}")
     assert "Over" in page.text
-    assert not any(action.startswith("/alarms/") for action in page.actions())
+    # What was found may still be told.
+    assert {a for a in page.actions() if a.startswith("/alarms/")} == {f"/alarms/{alarm_id}/false-alarm"}
 
 
 def test_the_readings_around_an_alarm_are_one_link_away(world: World, admin: Browser) -> None:
@@ -101,6 +102,16 @@ def test_the_list_has_open_alarms_and_earlier_ones_on_request(world: World, admi
     assert f"/alarms/{over}" not in admin.get("/alarms").targets()
     assert {f"/alarms/{over}", f"/alarms/{still_open}"} <= admin.get("/alarms?state=all").targets()
     assert f"/alarms/{still_open}" not in admin.get("/alarms?severity=critical").targets()
+
+
+def test_an_alarm_and_its_cause_lead_to_each_other(world: World, admin: Browser) -> None:
+    cause = world.signal(LIFT, "event.41")
+    effect = world.signal(LIFT, "fault.03")
+    assert f"/alarms/{cause}" in admin.get(f"/alarms/{effect}").targets()
+    assert f"/alarms/{effect}" in admin.get(f"/alarms/{cause}").targets()
+    assert "Explains 1 alarm" in admin.get(f"/alarms/{cause}").text
+    for path in ("/", "/alarms", f"/tickets/{world.ticket_of(cause)}"):
+        assert f"explained by alarm {cause}" in admin.get(path).text
 
 
 def test_a_long_list_of_alarms_has_pages(world: World, admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from enum import Enum
 from functools import cache
 
 import pytest
-from babel.messages.pofile import read_po
 from jinja2 import nodes
 
 from alerts.alarm import AlarmState
@@ -15,7 +14,7 @@ from alerts.severity import Severity
 from alerts.ticket_stages import MOVES, Stage, TicketKind
 from api.pages import wording
 from api.pages.rendering import TEMPLATES, environment
-from api.translations import FOLDER, LANGUAGES, as_language, preferred_language, translator
+from api.translations import LANGUAGES, as_language, catalogues, preferred_language, translator
 from ingest.errors import Reason
 from models.equipment import METRICS, Kind, ServiceMode
 from tests.api.pages.messages import KEYWORDS, ROOT, all_messages
@@ -25,10 +24,18 @@ PLACE = re.compile(r"%\((\w+)\)s")
 
 @cache
 def catalogue() -> dict[object, tuple[str, ...]]:
-    with (FOLDER / "zh.po").open("rb") as file:
-        found = read_po(file, locale="zh", abort_invalid=True)
-    assert not any(message.fuzzy for message in found if message.id)
-    return {m.id: m.string if isinstance(m.string, tuple) else (m.string,) for m in found if m.id}
+    found = [message for _, each in catalogues("zh") for message in each if message.id]
+    assert not any(message.fuzzy for message in found)
+    return {m.id: m.string if isinstance(m.string, tuple) else (m.string,) for m in found}
+
+
+def test_a_message_is_translated_in_one_file_only() -> None:
+    files: dict[object, list[str]] = {}
+    for path, found in catalogues("zh"):
+        for message in found:
+            if message.id:
+                files.setdefault(message.id, []).append(path.name)
+    assert {message: names for message, names in files.items() if len(names) > 1} == {}
 
 
 def test_every_message_has_its_chinese() -> None:
