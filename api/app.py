@@ -13,7 +13,15 @@ from starlette.middleware import Middleware
 from api import pages, problems
 from api.activity_feed import ActivityFeed
 from api.answer_desk import AnswerDesk
-from api.edge import BodyLimit, HeadersOfEveryAnswer, LastCatch, LoopbackNamesOnly, Measured, Named
+from api.edge import (
+    AddressWithoutNul,
+    BodyLimit,
+    HeadersOfEveryAnswer,
+    LastCatch,
+    LoopbackNamesOnly,
+    Measured,
+    Named,
+)
 from api.metrics import ScrapedFacts, new_duration_histogram
 from api.report_desk import ReportDesk
 from api.resources import Resources
@@ -82,6 +90,7 @@ def create_app(resources: Resources) -> FastAPI:
         Middleware(Measured, duration=new_duration_histogram(metrics)),
         Middleware(LastCatch),
         *([Middleware(LoopbackNamesOnly)] if resources.demo_accounts else []),
+        Middleware(AddressWithoutNul),
         Middleware(BodyLimit),
     ]
     app = App(

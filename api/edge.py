@@ -200,6 +200,19 @@ class LoopbackNamesOnly:
         await self._app(scope, receive, send)
 
 
+class AddressWithoutNul:
+    """Refuses an address with the character NUL, which PostgreSQL keeps in no text and no person types."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await _tell(HTTPException(400, "an address must not contain the character NUL"), scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 class BodyLimit:
     """Refuses a request body that is announced, or turns out, to be larger than anything we take."""
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -269,6 +269,13 @@ TABLE: Mapping[type[Exception], Row] = MappingProxyType(
         ReportedByThemselves: Row(
             _S.CONFLICT, "other-party-needed", "Another party must sign", ("subject", "wanted", "parties")
         ),
+        # What no check of ours foresaw, such as a NUL typed into a form; psycopg knows before the server does.
+        DataError: Row(
+            _S.UNPROCESSABLE_ENTITY,
+            "invalid-request",
+            "Invalid request",
+            detail="a value holds something that cannot be kept, or is too large",
+        ),
         StoreUnavailable: Row(
             _S.SERVICE_UNAVAILABLE,
             "telemetry-unavailable",
@@ -378,8 +385,9 @@ def is_for_browser(request: Request) -> bool:
 
 def handle(request: Request, error: Exception) -> Response:
     problem = problem_of(error, instance=request.url.path)
-    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        log.warning("unavailable", problem=problem.name, error=f"{type(error).__name__}: {error}".splitlines()[0])
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE or isinstance(error, DataError):
+        told = "unavailable" if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else "refused by the database"
+        log.warning(told, problem=problem.name, error=f"{type(error).__name__}: {error}".splitlines()[0])
     return respond(request, problem)
 
 

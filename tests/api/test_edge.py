@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import DataError
 
 from api.app import create_app
 from api.edge import CONTENT_SECURITY_POLICY, MAX_BODY_BYTES
@@ -53,6 +54,28 @@ def test_every_answer_carries_the_security_headers(
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/meeting-rules?site=a%00b", "/api/v1/units/a~b%00", "/units/a%00~b", "/roll?q=%00"]
+)
+def test_an_address_with_nul_is_refused_by_whichever_database(world: World, path: str) -> None:
+    answer = world.client.get(path, headers=world.bearer(ADMIN))
+    assert answer.status_code == 400
+    assert "NUL" in answer.json()["detail"]
+
+
+def test_a_value_that_the_database_cannot_keep_is_the_senders_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise DataError("SELECT 1", {}, ValueError("text fields cannot contain NUL"))
+
+    monkeypatch.setattr("api.routes.data_quality.read_ledger", refuse)
+    answer = world.client.get("/api/v1/ledger", headers=world.bearer(ADMIN))
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:liandong:problem:invalid-request"
+    assert "SELECT" not in answer.text
 
 
 def test_nothing_is_allowed_inline() -> None:
