@@ -112,19 +112,52 @@ class Look:
     left: Sequence[WatchEntry]
 
 
-def look_at_rule(session: Session, kind: Kind, *, as_of: date, now_ms: int) -> Look | None:
-    """Applies the rule to the year that ended with the midnight before a day; None when that day, or a later one, has
-    been looked at already.
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rule says of all units and compounds of a kind, before anything is written."""
+
+    kind: Kind
+    as_of: date
+    units: Mapping[int, Judged]
+    unit_quantile: float | None
+    sites: Mapping[str, Judged]
+    site_quantile: float | None
+    site_of: Mapping[int, int]
+    site_ids: Mapping[str, int]
+    renewed_ms: Mapping[int, int]
+
+
+def judge_by_rule(session: Session, kind: Kind, *, as_of: date) -> Judgement:
+    """Applies the rule to the year that ended with the midnight before a day.
+
+    That is seconds of work in a large district and only reads, so it belongs into a transaction that nobody waits for.
     """
-    last = session.scalar(select(func.max(WatchLook.as_of)).where(WatchLook.kind == kind.value))
-    if last is not None and last >= as_of:
-        return None
     end_ms = day_began_ms(as_of, DEFAULT_TIMEZONE)
     facts = gather(session, kind=kind, start_ms=end_ms - WINDOW_MS, end_ms=end_ms)
     units, unit_quantile = _judged_units(facts)
     sites, site_quantile = _judged_sites(facts)
     site_ids = {row.key: row.id for row in session.execute(select(Site.key, Site.id))}
-    site_of = {unit.id: site_ids[unit.site_key] for unit in facts.units}
+    return Judgement(
+        kind=kind,
+        as_of=as_of,
+        units=units,
+        unit_quantile=unit_quantile,
+        sites=sites,
+        site_quantile=site_quantile,
+        site_of={unit.id: site_ids[unit.site_key] for unit in facts.units},
+        site_ids=site_ids,
+        renewed_ms=facts.renewed_ms,
+    )
+
+
+def look_at_rule(session: Session, judgement: Judgement, *, now_ms: int) -> Look | None:
+    """Writes what a judgement changes on the list; None when its day, or a later one, has been looked at already."""
+    kind, as_of, units, sites = judgement.kind, judgement.as_of, judgement.units, judgement.sites
+    unit_quantile, site_quantile = judgement.unit_quantile, judgement.site_quantile
+    site_of, site_ids = judgement.site_of, judgement.site_ids
+    last = session.scalar(select(func.max(WatchLook.as_of)).where(WatchLook.kind == kind.value))
+    if last is not None and last >= as_of:
+        return None
     open_entries = {(row.site_id, row.unit_id): row for row in open_watch_entries(session, kind=kind)}
     entered: list[WatchEntry] = []
     left: list[WatchEntry] = []
@@ -154,7 +187,7 @@ def look_at_rule(session: Session, kind: Kind, *, as_of: date, now_ms: int) -> L
             left.append(present)
     for (_, unit_id), row in open_entries.items():
         entered_ms = day_began_ms(row.entered_on, DEFAULT_TIMEZONE)
-        if row.left_on is None and unit_id is not None and facts.renewed_ms.get(unit_id, 0) >= entered_ms:
+        if row.left_on is None and unit_id is not None and judgement.renewed_ms.get(unit_id, 0) >= entered_ms:
             told_now = units.get(unit_id)
             figures = {} if told_now is None else told_now.as_json(quantile=unit_quantile, peers=len(units))
             _leave(row, LeftBecause.REPLACED, figures, as_of)

@@ -17,7 +17,7 @@ from alerts.ticket_record import CostKind, TicketCost
 from alerts.ticket_stages import Stage, TicketKind
 from api.translations import Translator, msgid
 from governance.statutory_days import day_of
-from governance.watch_list import look_at_rule
+from governance.watch_list import judge_by_rule, look_at_rule
 from models.equipment import Kind
 from models.fault_statistics import Cause
 from registry.coverage import WHOLE_HOUR
@@ -122,8 +122,10 @@ def look_back(database: Database, *, now_ms: int) -> None:
     while len(months) < LOOKS_MONTHS:
         months.append((months[-1] - timedelta(days=1)).replace(day=1))
     for as_of in months[::-1]:
+        with database.reading() as session:
+            judgement = judge_by_rule(session, Kind.ELEVATOR, as_of=as_of)
         with database.writing() as session:
-            look_at_rule(session, Kind.ELEVATOR, as_of=as_of, now_ms=now_ms)
+            look_at_rule(session, judgement, now_ms=now_ms)
 
 
 def watch(database: Database, lifts: list[Unit], *, now_ms: int) -> None:

@@ -9,6 +9,7 @@ from alerts.ticket import get_ticket
 from governance.watch_list import (
     LeftBecause,
     due_look,
+    judge_by_rule,
     last_look,
     look_at_rule,
     open_watch_entries,
@@ -30,7 +31,7 @@ BAD_DAYS = [8 + 13 * place for place in range(14)]
 def look(database: Database, day: date) -> tuple[list[str], list[str]] | None:
     """Subjects that entered and left."""
     with database.writing() as session:
-        told = look_at_rule(session, Kind.ELEVATOR, as_of=day, now_ms=NOW_MS)
+        told = look_at_rule(session, judge_by_rule(session, Kind.ELEVATOR, as_of=day), now_ms=NOW_MS)
         if told is None:
             return None
         return [row.subject for row in told.entered], [row.subject for row in told.left]

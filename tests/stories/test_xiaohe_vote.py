@@ -40,7 +40,7 @@ from governance.tally import Choice, tally
 from governance.vote import frozen_parts, get_vote
 from governance.vote_proof import verify_vote
 from governance.vote_result import counted_ballots
-from governance.watch_list import look_at_rule, open_watch_entries, past_watch_entries
+from governance.watch_list import judge_by_rule, look_at_rule, open_watch_entries, past_watch_entries
 from models.equipment import Kind
 from registry import activity
 from registry.coverage import WHOLE_HOUR
@@ -136,7 +136,7 @@ class Compound:
 
     def look(self) -> None:
         with self.database.writing() as session:
-            look_at_rule(session, Kind.ELEVATOR, as_of=self.day, now_ms=self.now_ms)
+            look_at_rule(session, judge_by_rule(session, Kind.ELEVATOR, as_of=self.day), now_ms=self.now_ms)
 
     def is_listed(self) -> bool:
         with self.database.reading() as session:
