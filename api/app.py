@@ -3,12 +3,14 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from api import pages, problems
 from api.activity_feed import ActivityFeed
@@ -94,6 +96,7 @@ def create_app(resources: Resources) -> FastAPI:
         Middleware(BodyLimit),
     ]
     app = App(
+        routes=list(_routes()),
         title="liandong",
         version=API_VERSION,
         description="Lifts, basement pumps and fire systems of residential compounds, and what is done about them.",
@@ -114,7 +117,15 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.answer_desk = AnswerDesk()
     app.state.voting_desk = VotingDesk()
     problems.install(app)
-    for routes in (
+    app.state.error_page = pages.error_page
+    return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Of every application of this process the same: to build them takes a second, and they know none of them."""
+    router = APIRouter()
+    for part in (
         token,
         register,
         alarms,
@@ -142,12 +153,11 @@ def create_app(resources: Resources) -> FastAPI:
         alarm_figures,
         webhooks,
     ):
-        app.include_router(routes.router, prefix=API_PREFIX)
-    app.include_router(proposals.fund_router, prefix=API_PREFIX)
-    app.include_router(operations.router)
-    app.include_router(pages.router)
-    app.state.error_page = pages.error_page
-    return app
+        router.include_router(part.router, prefix=API_PREFIX)
+    router.include_router(proposals.fund_router, prefix=API_PREFIX)
+    router.include_router(operations.router)
+    router.include_router(pages.router)
+    return tuple(router.routes)
 
 
 def _tell_problems(schema: dict[str, Any]) -> None:

@@ -154,7 +154,7 @@ def test_an_unknown_metric_is_told_with_those_there_are(world: World) -> None:
 
 
 def test_an_address_that_names_no_unit_is_not_found(world: World, subtests: pytest.Subtests) -> None:
-    for unit in ("xiaohe", "xiaohe~", "~p1", "xiaohe~p1~p1", "XIAOHE~P1", "a%00b~c", "小河~p1", "..~.."):
+    for unit in ("xiaohe", "xiaohe~", "~p1", "xiaohe~p1~p1", "XIAOHE~P1", "小河~p1", "..~.."):
         with subtests.test(unit=unit):
             assert readings(world, {}, unit=unit).status_code == 404
 
