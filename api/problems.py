@@ -95,8 +95,10 @@ from governance.meeting_errors import (
 from governance.notice import InvalidNotice, UnknownNotice
 from governance.objection import ObjectionRefused, UnknownObjection
 from governance.owners_roll import DraftGone, UnknownPart
+from governance.roll_link import LinkRefused, UnknownOwner
 from governance.vote_errors import BallotRefused, EmptyRoll, ResultNotYet, UnknownVote
 from governance.vote_rules import LaxerThanLaw
+from governance.vote_rules_change import RulesRefused
 from governance.work_list import UnknownTask, WordNeeded
 from ingest.stores.contract import StoreError, StoreInUse, StoreUnavailable
 from registry.channel import UnknownChannel
@@ -225,6 +227,9 @@ TABLE: Mapping[type[Exception], Row] = MappingProxyType(
         UnknownNotice: Row(_S.NOT_FOUND, "unknown-notice", "No such notice", ("notice_id",)),
         InvalidNotice: Row(_S.UNPROCESSABLE_ENTITY, "invalid-notice", "Notice refused", ("reason", "least_days")),
         UnknownPart: Row(_S.NOT_FOUND, "unknown-part", "No such part", ("part_id",)),
+        UnknownOwner: Row(_S.NOT_FOUND, "unknown-owner", "No such owner", ("owner_id",)),
+        LinkRefused: Row(_S.UNPROCESSABLE_ENTITY, "link-refused", "Account not linked", ("reason",)),
+        RulesRefused: Row(_S.CONFLICT, "vote-rules-refused", "Vote rules refused", ("reason",)),
         DraftGone: Row(_S.CONFLICT, "draft-gone", "Look it through again", ("site",)),
         UnknownObjection: Row(_S.NOT_FOUND, "unknown-objection", "No such objection", ("objection_id",)),
         ObjectionRefused: Row(_S.UNPROCESSABLE_ENTITY, "objection-refused", "Objection refused", ("reason",)),

@@ -26,10 +26,15 @@ MAX_REASON_LENGTH = 500
 MAX_PLACE_LENGTH = 100
 MOST_ROWS = 2_000
 MOST_PROOFS = 50
+LONGEST_AHEAD_MS = 366 * 86_400_000
+"""So long before its first day a notice may be written."""
 
 
 class Notice(Table):
-    """`subject` names what it is about, as `proposal:12`; at `until_ms` it stands no more."""
+    """`subject` names what it is about, as `proposal:12`; `building` whom it is for, empty when for the whole compound.
+
+    It stands from `posted_ms`, which may be to come, and no more at `until_ms`.
+    """
 
     __tablename__ = "notice"
 
@@ -37,6 +42,7 @@ class Notice(Table):
     site_id: Mapped[int] = mapped_column(ForeignKey("site.id"), index=True)
     kind: Mapped[str] = mapped_column(String(32))
     subject: Mapped[str] = mapped_column(String(64), index=True)
+    building: Mapped[str] = mapped_column(String(64), default="")
     posted_ms: Mapped[int] = mapped_column(BigInteger)
     until_ms: Mapped[int] = mapped_column(BigInteger)
     version: Mapped[int] = mapped_column(Integer)
@@ -83,7 +89,10 @@ class UnknownNotice(GovernanceError):
 
 
 class InvalidNotice(GovernanceError):
-    """`reason` is `title`, `body`, `days`, `reason`, `unchanged`, `place` or `too_many`; `least_days` fits `days`."""
+    """`reason` is one of `title`, `body`, `days`, `starts`, `building`, `reason`, `unchanged`, `place`, `too_many`.
+
+    `least_days` fits `days`.
+    """
 
     def __init__(self, reason: str, *, least_days: int = 0) -> None:
         super().__init__(f"the notice is refused: {reason}")
@@ -107,11 +116,13 @@ def post_notice(
     kind: NoticeKind,
     text: NoticeText,
     subject: str = "",
+    building: str = "",
+    starts_ms: int | None = None,
     days: int | None = None,
     actor: Actor = SYSTEM,
     now_ms: int,
 ) -> Notice:
-    """Posts a notice from now on, for the least number of days or for more. Raises InvalidNotice.
+    """Posts a notice from now or from `starts_ms` on, for the least number of days or for more. Raises InvalidNotice.
 
     Numbers of telephones, accounts and identity cards in it are masked; names are for the caller to mask.
     """
@@ -119,12 +130,16 @@ def post_notice(
     days = least if days is None else days
     if not least <= days <= LONGEST_DAYS:
         raise InvalidNotice("days", least_days=least)
+    posted_ms = now_ms if starts_ms is None else starts_ms
+    if not now_ms <= posted_ms <= now_ms + LONGEST_AHEAD_MS:
+        raise InvalidNotice("starts")
     notice = Notice(
         site=site,
         kind=kind.value,
         subject=subject,
-        posted_ms=now_ms,
-        until_ms=until_ms(now_ms, days, site.timezone),
+        building=building,
+        posted_ms=posted_ms,
+        until_ms=until_ms(posted_ms, days, site.timezone),
         version=0,
     )
     session.add(notice)
@@ -151,8 +166,8 @@ def correct_notice(
         raise InvalidNotice("reason")
     if restarts:
         least = POSTING_RULES[NoticeKind(notice.kind)].least_days
-        notice.until_ms = max(notice.until_ms, until_ms(now_ms, least, notice.site.timezone))
-        notice.posted_ms = now_ms
+        notice.posted_ms = max(now_ms, notice.posted_ms)
+        notice.until_ms = max(notice.until_ms, until_ms(notice.posted_ms, least, notice.site.timezone))
     return _add_version(session, notice, text, reason=reason.strip()[:MAX_REASON_LENGTH], actor=actor, now_ms=now_ms)
 
 
@@ -211,11 +226,16 @@ def list_notices(
     site: str = "",
     kind: NoticeKind | None = None,
     subject: str = "",
+    building: str = "",
     posted_at_ms: int | None = None,
+    begun_by_ms: int | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[tuple[Notice, str]]:
-    """Notices with their present titles, newest first; with `posted_at_ms` only those that stand at that moment."""
+    """Notices with their present titles, newest first; with `posted_at_ms` only those that stand at that moment.
+
+    `begun_by_ms` leaves out what was not posted by then; `building` those of other buildings.
+    """
     query = (
         select(Notice, NoticeVersion.title)
         .join(NoticeVersion, (NoticeVersion.notice_id == Notice.id) & (NoticeVersion.version == Notice.version))
@@ -230,6 +250,10 @@ def list_notices(
         query = query.where(Notice.subject == subject)
     if posted_at_ms is not None:
         query = query.where(Notice.posted_ms <= posted_at_ms, Notice.until_ms > posted_at_ms)
+    if begun_by_ms is not None:
+        query = query.where(Notice.posted_ms <= begun_by_ms)
+    if building:
+        query = query.where(Notice.building.in_((building, "")))
     if before_id is not None:
         query = query.where(Notice.id < before_id)
     return [(notice, title) for notice, title in session.execute(query)]

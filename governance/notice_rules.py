@@ -17,6 +17,8 @@ class NoticeKind(StrEnum):
     DECISION = "decision"
     WATCH_LIST = "watch_list"
     APPRAISAL = "appraisal"
+    GENERAL = "general"
+    """What people want to tell the compound; it decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ POSTING_RULES: Mapping[NoticeKind, PostingRule] = MappingProxyType(
         NoticeKind.DECISION: PostingRule(15, is_law=False),
         NoticeKind.WATCH_LIST: PostingRule(15, is_law=False),
         NoticeKind.APPRAISAL: PostingRule(15, is_law=False),
+        NoticeKind.GENERAL: PostingRule(1, is_law=False),
     }
 )
 DECISION_PUBLISHED_WITHIN_DAYS = 3

@@ -150,6 +150,12 @@ def all_units(session: Session) -> list[Unit]:
     return list(session.scalars(select(Unit).order_by(Unit.id)))
 
 
+def list_buildings(session: Session, *, site: str) -> list[str]:
+    """The buildings that units of a site stand in, in no order."""
+    query = select(Unit.building).join(Site, Unit.site_id == Site.id).where(Site.key == site, Unit.building != "")
+    return list(session.scalars(query.distinct()))
+
+
 def list_units(
     session: Session,
     *,

@@ -15,12 +15,13 @@ from governance import ballot, evidence_desk, execution, fund, procedure
 from governance.ballot import NewBallot
 from governance.evidence_entries import CoverKind, OptionKind
 from governance.notice_rules import NoticeKind
-from governance.owners_roll import link_person, replace_roll
+from governance.owners_roll import replace_roll
 from governance.procedure import Brought, Draft
 from governance.proposal import Proposal, RemarkKind, get_proposal, list_proposals
 from governance.proposal_needs import VoteDates
 from governance.proposal_stages import Procedure, ProposalStage, UrgentCause
 from governance.roll_file import RollRow
+from governance.roll_link import link_person
 from governance.ruleset import Matter
 from governance.statutory_days import Meeting, day_of
 from governance.tally import Channel, Choice

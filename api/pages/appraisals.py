@@ -145,7 +145,7 @@ def _card(session: Session, appraisal: Appraisal, *, reader: Reader) -> Appraisa
         party=content["party"],
         community=content["community"],
         total=content["total"],
-        objection_until=reader.moment(until_ms, zone)
+        objection_until=reader.end(until_ms, zone)
         if until_ms is not None and state is AppraisalState.PUBLISHED
         else None,
     )

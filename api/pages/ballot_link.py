@@ -115,7 +115,7 @@ def _form(
         question=reader._(IDENTITY_QUESTIONS[identity]) if asks else "",
         choices=[(each.value, reader._(words)) for each, words in CHOICE_TITLES.items()],
         chosen=chosen,
-        closes=reader.moment(vote.closes_ms, vote.site.timezone),
+        closes=reader.end(vote.closes_ms, vote.site.timezone),
         over=over,
         has_voted=voter.ballot_id is not None,
         may_change=vote.may_change,

@@ -1,6 +1,7 @@
 """The joint meetings of a compound: the next one, those that were, a new one, and the rules of procedure."""
 
 import secrets
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -13,6 +14,7 @@ from api.pages.board import SiteChoice
 from api.pages.joint_people import clock_of, typed_instant, typed_minute, words
 from api.pages.joint_problems import answered
 from api.pages.joint_words import HOLIDAY_RULE_TITLES, MEETING_KIND_TITLES, MEETING_STAGE_TITLES
+from api.pages.moments import local_time
 from api.pages.rendering import Reader, reader_of, render
 from api.pages.wording import PARTY_TITLES
 from api.resources import Held, Resources
@@ -85,7 +87,13 @@ def meeting_card(session: Session, meeting: Meeting, *, reader: Reader) -> dict[
     _, zone, stage = reader._, meeting.site.timezone, MeetingStage(meeting.stage)
 
     def at(at_ms: int | None) -> object:
-        return None if at_ms is None else reader.moment(at_ms, zone)
+        return None if at_ms is None else reader.appointment(at_ms, zone)
+
+    def clock(at_ms: int | None) -> object:
+        """The reception is on the meeting's day, which stands beside it."""
+        return (
+            None if at_ms is None else replace(reader.appointment(at_ms, zone), text=f"{local_time(at_ms, zone):%H:%M}")
+        )
 
     return {
         "id": meeting.id,
@@ -96,8 +104,8 @@ def meeting_card(session: Session, meeting: Meeting, *, reader: Reader) -> dict[
         "site": meeting.site.key,
         "place": meeting.place,
         "starts": at(meeting.starts_ms),
-        "reception_start": at(meeting.reception_start_ms),
-        "reception_end": at(meeting.reception_end_ms),
+        "reception_start": clock(meeting.reception_start_ms),
+        "reception_end": clock(meeting.reception_end_ms),
         "stage": stage,
         "stage_title": _(MEETING_STAGE_TITLES[stage]),
         "is_over": stage in FINAL_MEETING_STAGES or stage is MeetingStage.MINUTED,

@@ -1,6 +1,6 @@
 """Instants as people read them: in the time zone of the site, absolute and relative."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -68,3 +68,25 @@ def moment(at_ms: int, *, now_ms: int, _: Translator, zone: str = DEFAULT_TIMEZO
         iso=rfc3339(at_ms, zone),
         zone=zone,
     )
+
+
+def on_the_minute(at_ms: int, *, now_ms: int, _: Translator, zone: str = DEFAULT_TIMEZONE) -> Moment:
+    """What is appointed: its day always, its time to the minute."""
+    told = moment(at_ms, now_ms=now_ms, _=_, zone=zone)
+    return replace(told, text=local_time(at_ms, zone).strftime("%Y-%m-%d %H:%M"))
+
+
+def on_the_day(at_ms: int, *, now_ms: int, _: Translator, zone: str = DEFAULT_TIMEZONE) -> Moment:
+    """What is told by its day alone."""
+    told = moment(at_ms, now_ms=now_ms, _=_, zone=zone)
+    return replace(told, text=local_time(at_ms, zone).strftime("%Y-%m-%d"))
+
+
+def at_the_end(until_ms: int, *, now_ms: int, _: Translator, zone: str = DEFAULT_TIMEZONE) -> Moment:
+    """Until when something runs, which is over at `until_ms`: a midnight is the end of the last day, named by it."""
+    local = local_time(until_ms, zone)
+    if (local.hour, local.minute) != (0, 0):
+        return on_the_minute(until_ms, now_ms=now_ms, _=_, zone=zone)
+    told = moment(until_ms, now_ms=now_ms, _=_, zone=zone)
+    last_day = local_time(until_ms - 1, zone).strftime("%Y-%m-%d")
+    return replace(told, text=_(msgid("the end of %(day)s"), day=last_day))

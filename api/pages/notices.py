@@ -25,6 +25,7 @@ from governance.notice_rules import POSTING_RULES, NoticeKind
 
 ON_A_PAGE = 50
 MAX_ID = 2**62
+CORRECTIONS = "/notices/{notice_id}/corrections"
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
@@ -71,6 +72,8 @@ def list_notices(
             site=site[:64],
             kind=wanted,
             posted_at_ms=None if past else reader.now_ms,
+            # What is to come is seen by those who may still correct it, at its own address.
+            begun_by_ms=reader.now_ms,
             before_id=int(before[:18]) if before.isascii() and before.isdigit() else None,
             limit=ON_A_PAGE + 1,
         )
@@ -85,8 +88,9 @@ def list_notices(
                     "title": title,
                     "kind": reader._(NOTICE_KIND_TITLES[NoticeKind(each.kind)]),
                     "site_name": each.site.name,
-                    "posted": reader.moment(each.posted_ms, each.site.timezone),
-                    "until": reader.moment(each.until_ms - 1, each.site.timezone),
+                    "building": each.building,
+                    "posted": reader.day(each.posted_ms, each.site.timezone),
+                    "until": reader.day(each.until_ms - 1, each.site.timezone),
                     "stands": each.posted_ms <= reader.now_ms < each.until_ms,
                     "version": each.version,
                 }
@@ -98,6 +102,7 @@ def list_notices(
             site=site,
             kind=kind,
             older=shown[-1][0].id if len(found) > ON_A_PAGE else None,
+            may_post=reader.may("POST", "/notices/new"),
         )
 
 
@@ -117,6 +122,8 @@ def notice_page(
             raise UnknownNotice(notice_id)
         found = notices.get_notice(session, notice_id)
         zone, site = found.site.timezone, found.site.key
+        if found.posted_ms > reader.now_ms and not reader.may("POST", CORRECTIONS, site=site):
+            raise UnknownNotice(notice_id)
         versions = notices.versions_of(session, found.id)
         number = int(version) if version.isascii() and version.isdigit() and len(version) < 9 else found.version
         text = next((each for each in versions if each.version == number), None)
@@ -133,12 +140,14 @@ def notice_page(
             notice_id=found.id,
             kind=reader._(NOTICE_KIND_TITLES[NoticeKind(found.kind)]),
             site_name=found.site.name,
+            building=found.building,
+            is_to_come=found.posted_ms > reader.now_ms,
             text=text,
             paragraphs=[each for each in text.body.split("\n\n") if each.strip()],
             is_current=number == found.version,
             current=found.version,
-            posted=reader.moment(found.posted_ms, zone),
-            until=reader.moment(found.until_ms - 1, zone),
+            posted=reader.day(found.posted_ms, zone),
+            until=reader.day(found.until_ms - 1, zone),
             stands=found.posted_ms <= reader.now_ms < found.until_ms,
             least_days=rule.least_days,
             versions=[(each.version, reader.moment(each.at_ms, zone), each.reason) for each in versions],
@@ -154,7 +163,7 @@ def notice_page(
                 for each in notices.proofs_of(session, found.id)
             ],
             shows_photos=is_staff,
-            may_change=reader.may("POST", "/notices/{notice_id}/corrections", site=site),
+            may_change=reader.may("POST", CORRECTIONS, site=site),
             address=address,
             drawing=drawn(address),
             proposal_id=found.subject.removeprefix("proposal:") if found.subject.startswith("proposal:") else "",

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from api.pages import assets
-from api.pages.moments import Moment, local_time, moment
+from api.pages.moments import Moment, at_the_end, local_time, moment, on_the_day, on_the_minute
 from api.resources import get_resources
 from api.security import may, signed_in
 from api.settings import Language
@@ -79,6 +79,15 @@ class Reader:
 
     def moment(self, at_ms: int, zone: str = DEFAULT_TIMEZONE) -> Moment:
         return moment(at_ms, now_ms=self.now_ms, _=self._, zone=zone)
+
+    def appointment(self, at_ms: int, zone: str = DEFAULT_TIMEZONE) -> Moment:
+        return on_the_minute(at_ms, now_ms=self.now_ms, _=self._, zone=zone)
+
+    def day(self, at_ms: int, zone: str = DEFAULT_TIMEZONE) -> Moment:
+        return on_the_day(at_ms, now_ms=self.now_ms, _=self._, zone=zone)
+
+    def end(self, until_ms: int, zone: str = DEFAULT_TIMEZONE) -> Moment:
+        return at_the_end(until_ms, now_ms=self.now_ms, _=self._, zone=zone)
 
     def may(self, method: str, path: str, *, site: str | None = None) -> bool:
         """Whether to offer what the table of roles would refuse."""

@@ -71,8 +71,8 @@ def _facts(session: Session, vote: Vote, actor: Actor, reader: Reader) -> dict[s
         counted = None
     return {
         "over": over,
-        "opens": reader.moment(vote.opens_ms, zone),
-        "closes": reader.moment(vote.closes_ms, zone),
+        "opens": reader.appointment(vote.opens_ms, zone),
+        "closes": reader.end(vote.closes_ms, zone),
         "left": duration_text(max(0, vote.closes_ms - reader.now_ms), _=reader._),
         "bars": _bars(turnout, law.quorum, reader),
         "needed": _needed(law.quorum),
@@ -204,7 +204,7 @@ def receipt_page(request: Request, vote: Vote, replaces: int, receipt: str, choi
         choice=reader._(CHOICE_TITLES[choice]),
         title=vote.terms["title"],
         proposal_id=vote.proposal_id,
-        closes=reader.moment(vote.closes_ms, vote.site.timezone),
+        closes=reader.end(vote.closes_ms, vote.site.timezone),
         may_change=vote.may_change,
         replaces=bool(replaces),
     )

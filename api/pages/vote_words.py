@@ -67,6 +67,7 @@ NOTICE_KIND_TITLES: Mapping[NoticeKind, str] = MappingProxyType(
         NoticeKind.DECISION: msgid("Decision of the committee"),
         NoticeKind.WATCH_LIST: msgid("Watch-list"),
         NoticeKind.APPRAISAL: msgid("Appraisal"),
+        NoticeKind.GENERAL: msgid("Announcement"),
     }
 )
 NOTICE_FAULTS: Mapping[str, str] = MappingProxyType(
@@ -74,6 +75,8 @@ NOTICE_FAULTS: Mapping[str, str] = MappingProxyType(
         "title": msgid("Give the notice a title of at most 200 signs."),
         "body": msgid("Write what the notice says."),
         "days": msgid("A notice of this kind must stand longer."),
+        "building": msgid("Choose a building of this compound."),
+        "starts": msgid("The first day is today or later, within a year."),
         "reason": msgid("Say why it is corrected."),
         "unchanged": msgid("These are the words it has already."),
         "place": msgid("Say where it hangs."),
@@ -100,7 +103,16 @@ FIELD_TITLES: Mapping[RollField, str] = MappingProxyType(
     }
 )
 CHANGE_TITLES: Mapping[str, str] = MappingProxyType(
-    {"added": msgid("Came onto the roll"), "removed": msgid("Left the roll")}
+    {"added": msgid("Came onto the roll"), "removed": msgid("Left the roll"), "account": msgid("Account")}
+)
+LINK_FAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        "stranger": msgid("No working account of this compound has this name."),
+        "own": msgid("This is your own account: another one who keeps the roll must link it."),
+        "linked_already": msgid("This owner has an account meanwhile: take that link back first."),
+        "not_linked": msgid("This owner has no account any more."),
+        "reason": msgid("Say why the link is taken back."),
+    }
 )
 ROW_FAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -148,6 +160,7 @@ VOTE_ACTIVITY: Mapping[str, str] = MappingProxyType(
         "vote.paper_differs": msgid("Paper ballot read in two ways"),
         "vote.paper_set_aside": msgid("Paper ballot set aside"),
         "vote.closed": msgid("Vote closed"),
+        "vote_rules.set": msgid("Rules of votes changed"),
         "notice.posted": msgid("Notice posted"),
         "notice.corrected": msgid("Notice corrected"),
         "notice.proven": msgid("Photo of a posted notice"),

@@ -1,6 +1,6 @@
 """A vote in the small world of the API's tests: a roll, a running vote, letters."""
 
-from governance import ballot, owners_roll, vote
+from governance import ballot, owners_roll, roll_link, vote
 from governance.notice import NoticeText, post_notice
 from governance.notice_rules import NoticeKind
 from governance.roll_file import RollRow
@@ -35,7 +35,7 @@ def link_account(world: World, owner: str, *, site: str = HERE) -> int:
     person_id = world.person((Role.OWNER, site))
     with world.database.writing() as session:
         found = get_site(session, site)
-        assert owners_roll.link_person(session, found, owner, person_id, actor=KEEPER, now_ms=world.clock())
+        assert roll_link.link_person(session, found, owner, person_id, actor=KEEPER, now_ms=world.clock())
     return person_id
 
 

@@ -49,6 +49,7 @@ def places(world: World) -> dict[str, str]:
         "notice_id": "1",
         "proof_id": "1",
         "part_id": "1",
+        "owner_id": "1",
         "objection_id": "1",
         "paper_id": "1",
         "name": "roll.csv",

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from governance import objection, owners_roll, roll_file
+from governance import objection, owners_roll, roll_file, roll_link
 from governance.area import area_m2, read_area_mm2
 from governance.objection import ObjectionRefused, ObjectionState
 from governance.owners_roll import DraftGone, UnknownPart
@@ -135,8 +135,8 @@ def test_a_second_import_keeps_accounts_and_tells_what_it_changed(database: Data
     with database.writing() as session:
         site = imported(session)
         person = add_person(session, name="li", password=PasswordHash("none"), role=Role.OWNER, now_ms=NOW_MS)
-        assert owners_roll.link_person(session, site, "B", person.id, actor=KEEPER, now_ms=NOW_MS)
-        assert not owners_roll.link_person(session, site, "nobody", person.id, actor=KEEPER, now_ms=NOW_MS)
+        assert roll_link.link_person(session, site, "B", person.id, actor=KEEPER, now_ms=NOW_MS)
+        assert not roll_link.link_person(session, site, "nobody", person.id, actor=KEEPER, now_ms=NOW_MS)
         wanted = [ROLL[0], replace(ROLL[2], area_mm2=90_000_000), RollRow("C", "3-101", 70_000_000)]
         found = owners_roll.replace_roll(session, site, wanted, reason="new survey", actor=KEEPER, now_ms=NOW_MS + 1)
         assert (found.added, found.changed, found.removed) == (("3-101",), ("2-101",), ("1-102",))
@@ -245,3 +245,16 @@ def test_nobody_floods_with_objections(database: Database) -> None:
             objection.object_to(session, site, subject, about="", text="x", actor=owner, now_ms=NOW_MS)
         with pytest.raises(ObjectionRefused, match="empty"):
             objection.object_to(session, site, subject, about="", text="", actor=KEEPER, now_ms=NOW_MS)
+
+
+def test_the_tenth_building_comes_after_the_second(database: Database) -> None:
+    with database.writing() as session:
+        site = site_of(session)
+        names = ("10幢-101", "2幢-1001", "2幢-201", "1幢-101")
+        rows = [RollRow(f"o{n}", part, 80_000_000, part.partition("-")[0]) for n, part in enumerate(names)]
+        owners_roll.replace_roll(session, site, rows, reason="", actor=KEEPER, now_ms=NOW_MS)
+        parts = [part.part for part in owners_roll.list_parts(session, site)]
+        assert parts == ["1幢-101", "2幢-201", "2幢-1001", "10幢-101"]
+        assert owners_roll.buildings_of(session, site) == ["1幢", "2幢", "10幢"]
+        pages = [part.part for part in owners_roll.list_parts(session, site, after="2幢-201", limit=1)]
+        assert pages == ["2幢-1001"]

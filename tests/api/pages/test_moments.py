@@ -1,6 +1,6 @@
 import pytest
 
-from api.pages.moments import clock_text, duration_text, relative_text
+from api.pages.moments import at_the_end, clock_text, duration_text, on_the_minute, relative_text
 from api.pages.telemetry_window import MS_PER_D, MS_PER_H, MS_PER_MIN, MS_PER_S
 from api.pages.values import number_text, value_text
 from api.translations import translator
@@ -18,6 +18,17 @@ def test_a_moment_of_today_is_a_time_of_day_and_any_other_has_its_date() -> None
 def test_today_is_that_of_the_site() -> None:
     # In Berlin it is five in the morning, and what was six hours ago was yesterday.
     assert clock_text(NOON_MS - 6 * MS_PER_H, now_ms=NOON_MS, zone="Europe/Berlin") == "2026-11-22 23:00:00"
+
+
+def test_what_ends_at_midnight_ends_with_the_day_before() -> None:
+    midnight_ms = NOON_MS + 12 * MS_PER_H
+    assert at_the_end(midnight_ms, now_ms=NOON_MS, _=en).text == "the end of 2026-11-23"
+    assert at_the_end(midnight_ms, now_ms=NOON_MS, _=zh).text == "2026-11-23 24时"
+    assert at_the_end(midnight_ms + MS_PER_H, now_ms=NOON_MS, _=en).text == "2026-11-24 01:00"
+
+
+def test_what_is_appointed_has_its_day_and_no_seconds() -> None:
+    assert on_the_minute(NOON_MS + 59_000, now_ms=NOON_MS, _=en).text == "2026-11-23 12:00"
 
 
 def test_an_instant_outside_the_calendar_is_told_all_the_same() -> None:
