@@ -155,9 +155,7 @@ def _routes() -> tuple[BaseRoute, ...]:
     ):
         router.include_router(part.router, prefix=API_PREFIX)
     router.include_router(proposals.fund_router, prefix=API_PREFIX)
-    router.include_router(operations.router)
-    router.include_router(pages.router)
-    return tuple(router.routes)
+    return (*router.routes, *operations.router.routes, *pages.router.routes)
 
 
 def _tell_problems(schema: dict[str, Any]) -> None:

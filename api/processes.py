@@ -348,6 +348,7 @@ def run_up(
     settings: Settings,
     *,
     demo_accounts: tuple[DemoAccount, ...] = (),
+    is_being_filled: Callable[[], bool] = lambda: False,
     before_start: Callable[[Database], None] = lambda _database: None,
     beside: Callable[[ExitStack, str, TelemetryStore], None] = lambda _stack, _broker_url, _store: None,
 ) -> None:
@@ -371,6 +372,7 @@ def run_up(
             mqtt_url=mqtt_display,
             broker_is_connected=lambda: worker.is_connected and worker.is_alive,
             demo_accounts=demo_accounts,
+            is_being_filled=is_being_filled,
         )
         stack.enter_context(told_measures(settings, database, clock=now_ms))
         stack.enter_context(running_due_worker(settings, database))

@@ -34,6 +34,8 @@ class Resources:
     mqtt_url: str
     broker_is_connected: Callable[[], bool]
     demo_accounts: tuple[DemoAccount, ...] = ()
+    is_being_filled: Callable[[], bool] = lambda: False
+    """Whether the demo still writes its stories, so that pages do not pass half of one off as the whole."""
 
 
 def get_resources(request: Request) -> Resources:

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 
 import structlog
 
+from alerts.escalation import run_due
+from alerts.escalation_audit import OVERDUE_MS
 from api.call_out_links import open_links
 from api.clock import now_ms
 from api.commands.demo_alarms import add_demo_alarms
@@ -57,6 +59,7 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
         raise StartRefused("the demo has well-known passwords and serves on 127.0.0.1 only; use `liandong up`")
     story = load_scenario(scenario)
     stories: list[Callable[[], None]] = []
+    told = threading.Event()
 
     def prepare(database: Database) -> None:
         box = open_secret_box(settings)
@@ -99,15 +102,24 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
                 add_demo_patrols(session, first, people=people, _=translator(settings.language), now_ms=now)
                 # The agenda is made of what the others have brought.
                 add_demo_meetings(session, first, people=people, _=translator(settings.language), now_ms=now)
+                # What the story itself has put right since is done with: it calls nobody and was not missed.
+                while run_due(session, now_ms=now - OVERDUE_MS):
+                    pass
                 # Their evidence takes a second or two to gather: beside the service, not before it.
-                story_of_proposals = partial(
-                    add_demo_proposals, database, first.key, people=people, _=translator(settings.language), now_ms=now
+                stories.append(
+                    partial(
+                        add_demo_proposals,
+                        database,
+                        first.key,
+                        people=people,
+                        _=translator(settings.language),
+                        now_ms=now,
+                    )
                 )
                 # What it computes is what the story before it recorded.
-                story_of_appraisal = partial(
-                    add_demo_appraisal, database, first.key, _=translator(settings.language), now_ms=now
+                stories.append(
+                    partial(add_demo_appraisal, database, first.key, _=translator(settings.language), now_ms=now)
                 )
-                stories.append(partial(_in_turn, story_of_proposals, story_of_appraisal))
 
     def simulate(stack: ExitStack, broker_url: str, store: TelemetryStore) -> None:
         units = [UnitKey(row["site"], Kind(row["kind"]), row["unit"]) for row in register_rows(story)]
@@ -122,7 +134,7 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
         )
         stack.callback(_end, simulator)
         # Weeks of readings take seconds to simulate: nobody shall wait for them to see the first page.
-        told = {
+        settled = {
             "LIANDONG_DATA_DIR": str(settings.data_dir),
             "LIANDONG_DATABASE_URL": settings.database_url.get_secret_value(),
         }
@@ -130,19 +142,28 @@ def run_demo(settings: Settings, *, scenario: str, speed: float) -> None:
             [sys.executable, "-m", "api.commands.demo_models", scenario],
             stdout=subprocess.DEVNULL,
             start_new_session=True,
-            env={**environment, **told},
+            env={**environment, **settled},
         )
         stack.callback(_end, models)
         log.info("simulating", scenario=scenario, units=len(units))
+        threading.Thread(target=_tell, args=(stories, told), name="demo-stories", daemon=True).start()
+
+    run_up(
+        settings,
+        demo_accounts=DEMO_ACCOUNTS,
+        is_being_filled=lambda: not told.is_set(),
+        before_start=prepare,
+        beside=simulate,
+    )
+
+
+def _tell(stories: Sequence[Callable[[], None]], told: threading.Event) -> None:
+    """One after the other, and `told` is set whatever happens: pages must not promise what will never come."""
+    try:
         for tell in stories:
-            threading.Thread(target=tell, name="demo-story", daemon=True).start()
-
-    run_up(settings, demo_accounts=DEMO_ACCOUNTS, before_start=prepare, beside=simulate)
-
-
-def _in_turn(*stories: Callable[[], None]) -> None:
-    for tell in stories:
-        tell()
+            tell()
+    finally:
+        told.set()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -110,4 +110,5 @@ for part in (
     appraisals,
     assets,
 ):
-    router.include_router(part.router)
+    # Not included: each part's routes would be analysed a second time, at the price of a second at the first request.
+    router.routes.extend(part.router.routes)

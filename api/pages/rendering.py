@@ -144,6 +144,7 @@ def render(request: Request, template: str, reader: Reader, *, status_code: int 
             navigation=_navigation(request, reader),
             roles=_roles(reader),
             here=_address(request),
+            is_being_filled=get_resources(request).is_being_filled(),
             # On paper a time of day without its day says nothing.
             printed_at=local_time(reader.now_ms).strftime("%Y-%m-%d %H:%M"),
             **values,

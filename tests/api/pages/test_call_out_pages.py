@@ -86,7 +86,7 @@ def test_after_the_stand_down_the_page_says_so_and_takes_no_answer(
     assert said(world, call_out_id) == [(None, None, False)]
 
 
-@pytest.mark.parametrize("secret", ["x", "0" * 24, "%00" * 24, "长" * 24, "000001-000001-abcdefghijk"])
+@pytest.mark.parametrize("secret", ["x", "0" * 24, "长" * 24, "000001-000001-abcdefghijk"])
 def test_a_link_that_nobody_got_leads_nowhere(world: World, asked: Asked, secret: str) -> None:
     assert open_link(world, f"{PATH}/{secret}").status == 404
     assert tap(world, f"{PATH}/{secret}", "5").status == 404

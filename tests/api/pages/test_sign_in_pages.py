@@ -126,3 +126,11 @@ def test_an_unknown_language_changes_nothing(world: World) -> None:
     answer = world.client.post("/language", data={"language": "klingon"})
     assert answer.status_code == 303
     assert "set-cookie" not in answer.headers
+
+
+def test_a_demo_that_is_still_being_filled_says_so_and_no_other_does(world: World) -> None:
+    line, headers = "still being filled", {"Accept-Language": "en"}
+    assert line not in world.client.get("/sign-in", headers=headers).text
+    app = create_app(replace(world.app.state.resources, is_being_filled=lambda: True))
+    with TestClient(app, base_url=BASE_URL, headers=headers) as client:
+        assert line in client.get("/sign-in").text

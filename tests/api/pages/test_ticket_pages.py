@@ -311,7 +311,7 @@ def test_tickets_are_found_by_what_people_call_them(world: World, admin: Browser
     assert found("q=b3-l1") == {door}
     assert found(f"q=%23{door}") >= {door}
     assert found("q=水泵空转", "zh-CN") == {ticket_id}
-    assert found("q=100%25") == found("q=%00zz") == set()
+    assert found("q=100%25") == found("q=zzzz") == set()
     assert found("kind=hazard") == {door + 1}
     assert found("severity=nonsense&kind=nonsense") == {ticket_id, door, door + 1}
     assert found("kind=hazard&severity=minor") == set()
