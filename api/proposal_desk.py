@@ -51,7 +51,7 @@ def make_step(
     if to is ProposalStage.POSTED:
         kind = TOPIC_KIND[Meeting(proposal.meeting or Meeting.ORDINARY)]
         text = topic_text(session, proposal, _=_)
-        post_notice(session, proposal.site, kind=kind, text=text, subject=proposal.subject, actor=actor, now_ms=now_ms)
+        _post(session, proposal, kind, text, actor=actor, now_ms=now_ms)
     return proposal
 
 
@@ -76,8 +76,21 @@ def publish(
     text = decision_text(proposal, _=_) if kind is NoticeKind.RESULT else costs_text(session, proposal, _=_)
     if text is None or kind not in PUBLISHED:
         raise InvalidProposal("kind", NOTHING_TO_PUBLISH)
+    return _post(session, proposal, kind, text, actor=actor, now_ms=now_ms)
+
+
+def _post(
+    session: Session, proposal: Proposal, kind: NoticeKind, text: NoticeText, *, actor: Actor, now_ms: int
+) -> Notice:
     return post_notice(
-        session, proposal.site, kind=kind, text=text, subject=proposal.subject, actor=actor, now_ms=now_ms
+        session,
+        proposal.site,
+        kind=kind,
+        text=text,
+        subject=proposal.subject,
+        building=proposal.building[:64],
+        actor=actor,
+        now_ms=now_ms,
     )
 
 

@@ -1,4 +1,4 @@
-"""Proposals that the demonstration begins with: one in voting, one settled, one drafted; with a roll and a fund."""
+"""Proposals that the demonstration begins with: one of each age, from draft to settled; with a roll and a fund."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -9,6 +9,7 @@ from alerts import incident
 from alerts.severity import Severity
 from alerts.ticket_stages import Stage, TicketKind
 from api.commands.demo_faults import DAY_MS, add_demo_faults, look_back, watch
+from api.commands.demo_vote import add_finished_vote
 from api.proposal_desk import gathered_ahead, make_step, publish
 from api.translations import Translator, msgid
 from governance import ballot, evidence_desk, execution, fund, procedure
@@ -74,6 +75,7 @@ def add_demo_proposals(database: Database, site_key: str, *, people: Sequence[st
             now_ms=now_ms - 400 * DAY_MS,
         )
         _drainage_settled(session, site, cast, _, now_ms)
+    add_finished_vote(database, site_key, cast=cast, _=_, now_ms=now_ms)
     with database.writing() as session:
         proposal_id = _overhaul_reviewed(session, get_site(session, site_key), bad, cast, _, now_ms)
     posted_ms = now_ms - POSTED_DAYS_AGO * DAY_MS

@@ -181,18 +181,23 @@ def call(
 
 @router.get("/meetings/rules")
 def show_rules(request: Request, actor: PageActor, held: Held, site: str = "") -> HTMLResponse:
+    with held.database.reading() as session:
+        # Asked for without a compound, it is that of the first one this person keeps the rules of.
+        sites = [] if site else list_sites(session, visible=permitted_sites(request, actor))
+    site = site or (sites[0].key if sites else "")
     check_site(request, actor, site)
-    return _rules_page(request, held, site)
+    return _rules_page(request, actor, held, site)
 
 
 def _rules_page(
-    request: Request, held: Resources, site: str, *, problem: str = "", status_code: int = 200
+    request: Request, actor: Actor, held: Resources, site: str, *, problem: str = "", status_code: int = 200
 ) -> HTMLResponse:
     reader = reader_of(request)
     _ = reader._
     with held.database.reading() as session:
         found = get_site(session, site)
         procedure = procedure_of(session, found)
+        sites = list_sites(session, visible=permitted_sites(request, actor))
         return render(
             request,
             "meeting_rules.html",
@@ -200,6 +205,7 @@ def _rules_page(
             status_code=status_code,
             site=site,
             site_name=found.name,
+            sites=[SiteChoice(each.key, each.name, each.key == site) for each in sites],
             procedure=procedure,
             times=[
                 clock_of(each)
@@ -263,5 +269,5 @@ def set_rules(
         one_turn(held, actor, key=None, asked=None),
         act,
         back=lambda _: f"/meetings?site={site}",
-        again=lambda problem, status: _rules_page(request, held, site, problem=problem, status_code=status),
+        again=lambda problem, status: _rules_page(request, actor, held, site, problem=problem, status_code=status),
     )

@@ -20,7 +20,7 @@ from governance.area import area_m2
 from governance.ballot import NewBallot
 from governance.notice import list_notices
 from governance.objection import Objection, ObjectionRefused, ObjectionState
-from governance.ruleset import Limit
+from governance.ruleset import RULESETS, Limit
 from governance.tally import Choice, Reason, Tally
 from governance.vote import Turnout, Vote, find_vote, get_vote, is_over, parts_of_voters, ruleset_of, turnout_of
 from governance.vote_errors import BallotRefused, ResultNotYet
@@ -80,6 +80,8 @@ def _facts(session: Session, vote: Vote, actor: Actor, reader: Reader) -> dict[s
         "consent_of_all": law.consent[vote.matter].base.value == "all",
         "building": vote.building,
         "ruleset": law.key,
+        "matter": vote.matter.value,
+        "has_own_rules": law != RULESETS[law.key],
         "is_secret": vote.is_secret,
         "may_change": vote.may_change,
         "papers_waiting": paper.papers_waiting(session, vote),
