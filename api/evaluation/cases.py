@@ -28,10 +28,10 @@ class Case:
     step_s: float
 
 
-def skab_cases(folder: Path) -> list[Case]:
-    """One case for each labelled run, fitted on its first 400 rows. Raises ScoreRefused."""
+def skab_cases(folder: Path, *, fit_rows: int = SKAB_FIT_ROWS) -> list[Case]:
+    """One case for each labelled run, fitted on its first rows. Raises ScoreRefused."""
     return [
-        _labelled(read_series(path), f"{path.parent.name}/{path.stem}", SKAB_FIT_ROWS, label="anomaly")
+        _labelled(read_series(path), f"{path.parent.name}/{path.stem}", fit_rows, label="anomaly")
         for path in sorted(folder.glob("*/*.csv"))
     ]
 

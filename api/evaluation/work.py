@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.evaluation.cuts import CUTS, cut_data, cut_section, judge_cut
 from api.evaluation.known_rates import COMPOUNDS, MONTHS, judge_compounds, judge_overhauls, known_rate_section
 from api.evaluation.lift_counts import FOLDER, judge_counts, lift_count_section, lift_months
 from api.evaluation.patrol_risk import (
@@ -38,7 +39,7 @@ class Wanted:
 
 RATES = "rates"
 RISK_COMPOUNDS = 200
-PARTS = (*(data_set.key for data_set in DATA_SETS), FOLDER, *(kind.value for kind in Kind), RATES, RISK)
+PARTS = (*(data_set.key for data_set in DATA_SETS), CUTS, FOLDER, *(kind.value for kind in Kind), RATES, RISK)
 """What can be asked for by itself; of what is simulated each kind."""
 
 
@@ -73,6 +74,13 @@ def _public(data_set: DataSet) -> Callable[[Wanted], Work]:
         )
 
     return work
+
+
+def _cuts(wanted: Wanted) -> Work:
+    if not wanted.has(CUTS):
+        return NOTHING
+    found = cut_data(wanted.data_dir, wanted.seed, is_quick=wanted.is_quick)
+    return Work([Task(judge_cut, (each,)) for each in found], lambda results: (cut_section(results),))
 
 
 def _simulated(wanted: Wanted) -> Work:
@@ -123,6 +131,7 @@ def _patrol_risk(wanted: Wanted) -> Work:
 
 SECTIONS: tuple[Callable[[Wanted], Work], ...] = (
     *map(_public, DATA_SETS),
+    _cuts,
     _lift_counts,
     _simulated,
     _known_rates,

@@ -38,8 +38,10 @@ class Tuning:
     lone wild reading is not over the limit for long enough to be told. `sharpness`: how much the worst channel counts
     against the sum of all, the exponent of the norm over them.
     `adapts_below`: channels nearer to their limit than this go on adapting while the unit is in alarm, as do those
-    that have come back to less than `returned_share` of their farthest. `resolution_weight`: energy at the limit per
-    variance that coarser steps of a channel, or its absence, bring in.
+    that have come back to less than `returned_share` of their farthest, and all once what raised the alarm has been
+    below `returned_below` of its limit for `returned_rows`. `restless_share`, `most_restless`: how much of what an
+    alarm exceeded its limit by is added to the limit once it ended by itself, and how far limits grow by that.
+    `resolution_weight`: energy at the limit per variance that coarser steps of a channel, or its absence, bring in.
     """
 
     lags: int = 3
@@ -55,6 +57,10 @@ class Tuning:
     sharpness: float = 6.0
     adapts_below: float = 0.4
     returned_share: float = 0.15
+    returned_below: float = 0.6
+    returned_rows: int = 3
+    restless_share: float = 0.25
+    most_restless: float = 1.5
     resolution_weight: float = 6.0
     folds: int = 6
     budget: Budget = DEFAULT_BUDGET

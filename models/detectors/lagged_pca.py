@@ -77,6 +77,9 @@ class LaggedPca:
 
     def score(self, slots: Ints, values: Floats, *, is_frozen: Bools | None = None) -> Scores:
         frozen = np.zeros(len(slots), dtype=bool) if is_frozen is None else is_frozen
+        has_ended: Bools = ~frozen & (self._state.frozen_rows[slots] > 0)
+        if has_ended.any():
+            self._learn_from_alarm(slots[has_ended])
         told = ~np.isnan(values) & self._state.is_used[slots]
         is_told: Bools = np.asarray(told.any(axis=1))
         is_settling: Bools = is_told & (self._state.settled_rows[slots] < SETTLING_ROWS)
@@ -113,6 +116,7 @@ class LaggedPca:
         self._state.energy[slots] = 0.0
         self._state.settled_rows[slots] = 0
         self._state.farthest[slots] = 0.0
+        self._state.frozen_rows[slots] = 0
         if not keeps_relations:
             self._state.slow_rows[slots] = 0.0
 
@@ -144,7 +148,8 @@ class LaggedPca:
         smoothed = np.where(told, before + news / tuning.smoothing_rows, faded)
         state.smoothed[slots] = smoothed
         evidence = normal_equivalent((smoothed / state.deviation[slots]) ** 2, state.degrees[slots])
-        return np.where(state.is_used[slots], evidence / state.level_limit[slots], 0.0)
+        limit = state.level_limit[slots] * state.restlessness[slots]
+        return np.where(state.is_used[slots], evidence / limit, 0.0)
 
     def _relation_ratios(self, slots: Ints, values: Floats, told: Bools) -> Floats:
         """How near each channel's averaged squared residual is to its limit: shape (n, channels), 1 at the limit."""
@@ -217,7 +222,11 @@ class LaggedPca:
         farthest = np.where(frozen[:, None], np.maximum(state.farthest[slots], away), 0.0)
         state.farthest[slots] = farthest
         has_returned = away < tuning.returned_share * farthest
-        adapts = np.where(frozen[:, None], (level < tuning.adapts_below) | has_returned, ~is_exceeded[:, None]) & told
+        frozen_rows = np.where(frozen, state.frozen_rows[slots] + 1, 0)
+        state.frozen_rows[slots] = frozen_rows
+        is_over = self._is_cause_over(slots, level, frozen_rows)[:, None]
+        follows_alarm = (level < tuning.adapts_below) | has_returned | is_over
+        adapts = np.where(frozen[:, None], follows_alarm, ~is_exceeded[:, None]) & told
         stage_rows = tuning.level_rows / 2
         first, second = state.first_average[slots], state.second_average[slots]
         # A wild reading is no new level: it may pull as far as the farthest that is believed.
@@ -228,10 +237,36 @@ class LaggedPca:
         state.second_average[slots] = second + np.where(adapts, first - second, 0.0) / stage_rows
         # Relations are measured over a long time. Their average stands still no longer than it reaches back, so that
         # it cannot hold an alarm for ever.
-        frozen_rows = np.where(frozen, state.frozen_rows[slots] + 1, 0)
-        state.frozen_rows[slots] = frozen_rows
         follows = ~frozen | (frozen_rows > FREEZE_MEMORIES * state.memory_rows[slots])
         self._follow_slowly(slots, values, told & follows[:, None])
+
+    def _is_cause_over(self, slots: Ints, level: Floats, frozen_rows: Ints) -> Bools:
+        """Alarms whose every cause is back: shape (n,). What merely came with them, or moved meanwhile, holds none.
+
+        Causes are the channels over their limit in the alarm's first rows: by then a step has reached all averages.
+        An alarm of broken relations alone has none, and ends as these mend or are given up.
+        """
+        state, tuning = self._state, self.tuning
+        is_young = (frozen_rows > 0) & (frozen_rows <= tuning.level_rows)
+        cause = (state.is_cause[slots] & (frozen_rows > 1)[:, None]) | (is_young[:, None] & (level >= 1.0))
+        state.is_cause[slots] = cause
+        state.highest[slots] = np.where(
+            cause, np.maximum(level, state.highest[slots] * (frozen_rows > 1)[:, None]), 0.0
+        )
+        worst = np.max(level, axis=1, where=cause, initial=0.0)
+        is_back = (frozen_rows > tuning.level_rows) & cause.any(axis=1) & (worst < tuning.returned_below)
+        state.returned_rows[slots] = np.where(is_back, state.returned_rows[slots] + 1, 0)
+        return np.asarray(state.returned_rows[slots] >= tuning.returned_rows)
+
+    def _learn_from_alarm(self, slots: Ints) -> None:
+        """What came and went by itself may be the unit's normal life: smaller ones are told no more, equal ones are.
+
+        It counts at a part of its height, for it may have been a fault, and limits grow no farther than told.
+        """
+        state, tuning = self._state, self.tuning
+        exceeded = np.maximum(state.highest[slots] - 1.0, 0.0) * state.is_cause[slots]
+        grown = state.restlessness[slots] * (1.0 + tuning.restless_share * exceeded)
+        state.restlessness[slots] = np.minimum(grown, tuning.most_restless)
 
     def _follow_slowly(self, slots: Ints, values: Floats, told: Bools) -> None:
         """The average that relations are measured against: after a new baseline a plain mean at first."""

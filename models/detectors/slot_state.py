@@ -10,6 +10,8 @@ from models.detectors.fitting import SlotFit
 from models.reading import Floats
 
 FIRST_CAPACITY = 8
+ADDED_LATER = {"is_cause": 0, "returned_rows": 0, "highest": 0, "restlessness": 1}
+"""What states kept by older versions lack, and what it starts with."""
 
 
 class SlotState:
@@ -21,6 +23,8 @@ class SlotState:
     `usual_low` and `usual_high` (from the slow average).
     Carried from row to row: the averages, `smoothed`, `farthest`, `energy`, `lagged` and `is_known` (slots, lags,
     channels; newest first), `settled_rows`, `slow_rows` and `frozen_rows` (slots,), `quantum`, `last`.
+    Of the standing alarm: `is_cause` (channels that raised it), `highest` (their level ratio), `returned_rows` (slots,;
+    rows since all of them are back). Of the alarms that ended: `restlessness`, what the level limit is multiplied by.
     """
 
     def __init__(self, channels: int, lags: int) -> None:
@@ -51,6 +55,10 @@ class SlotState:
         self.usual_low = np.zeros((0, channels))
         self.usual_high = np.zeros((0, channels))
         self.frozen_rows = np.zeros(0, dtype=np.int64)
+        self.is_cause = np.zeros((0, channels), dtype=bool)
+        self.returned_rows = np.zeros(0, dtype=np.int64)
+        self.highest = np.zeros((0, channels))
+        self.restlessness = np.ones((0, channels))
         self.fit_quantum = np.zeros((0, channels))
         self.quantum = np.zeros((0, channels))
         self.last = np.zeros((0, channels))
@@ -64,7 +72,10 @@ class SlotState:
 
     def put(self, slot: int, arrays: StateArrays) -> None:
         """Replaces the slot by what `of` gave. Raises `StateMismatch`."""
-        check_state(arrays, {name: np.empty(array.shape[1:], array.dtype) for name, array in self._arrays().items()})
+        expected = {name: np.empty(array.shape[1:], array.dtype) for name, array in self._arrays().items()}
+        added = {name: np.full_like(expected[name], start) for name, start in ADDED_LATER.items() if name not in arrays}
+        arrays = {**arrays, **added}
+        check_state(arrays, expected)
         self.reserve(slot)
         for name, array in self._arrays().items():
             array[slot] = arrays[name]
@@ -118,6 +129,8 @@ class SlotState:
         self.usual_low[slot] = spread_out(residual.usual_low, 0.0)
         self.usual_high[slot] = spread_out(residual.usual_high, 0.0)
         self.frozen_rows[slot] = 0
+        for name, start in ADDED_LATER.items():
+            getattr(self, name)[slot] = start
         self.fit_quantum[slot] = spread_out(fitted.quantum, 0.0)
         self.quantum[slot] = spread_out(fitted.quantum, 0.0)
         self.last[slot] = spread_out(fitted.last, 0.0)

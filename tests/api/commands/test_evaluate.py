@@ -11,6 +11,7 @@ import pytest
 
 from api.command_line import main
 from api.evaluation.cases import batadal_cases, nab_cases, skab_cases
+from api.evaluation.cuts import cut_ends
 from api.evaluation.judging import DETECTOR, METHODS
 from api.evaluation.staging import HOUR_S, Staging, staged_run
 from models.equipment import Kind
@@ -134,6 +135,24 @@ def test_a_file_that_cannot_be_read_is_told_with_its_name(
     broken.write_text("datetime;a\n2026-03-01;what\n", encoding="utf-8")
     assert run("--data", tmp_path, "--quick") == 1
     assert "0.csv" in capsys.readouterr().err
+
+
+def test_a_cut_case_is_what_its_file_would_give_without_these_rows(data_dir: Path, tmp_path: Path) -> None:
+    whole = data_dir / "skab" / "valve" / "0.csv"
+    lines = whole.read_text(encoding="utf-8").splitlines()
+    shorter = tmp_path / "valve" / "0.csv"
+    shorter.parent.mkdir()
+    shorter.write_text("\n".join([lines[0], *lines[31:-20]]) + "\n", encoding="utf-8")
+    cut = cut_ends(skab_cases(data_dir / "skab")[0], first=30, last=20)
+    (read,) = skab_cases(tmp_path)
+    for name in ("fit", "values", "labels", "follows_gap"):
+        assert np.array_equal(getattr(cut, name), getattr(read, name)), name
+
+
+def test_the_data_is_judged_once_more_with_rows_cut_off(sections: dict[str, Any]) -> None:
+    rows = sections["cuts"]["rows"]
+    assert [(row["data"], row["first"], row["fit_rows"]) for row in rows] == [("SKAB", "0", 400), ("SKAB", "25", 400)]
+    assert all(row["recall"]["hits"] == 2 for row in rows)
 
 
 def test_only_the_rows_after_the_fit_are_judged(data_dir: Path) -> None:
