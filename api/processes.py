@@ -232,6 +232,7 @@ def running_ingest(
         days=settings.train_days,
         every_days=settings.train_every_days,
         code_version=program_version(),
+        budget_per_month=settings.alarm_budget_per_unit_month,
         lane=lane,
         make_pool=(lambda: dask_pool(settings.train_dask)) if settings.train_dask else None,
     )

@@ -8,8 +8,9 @@ import numpy as np
 
 from ingest.fit_job import FitJob
 from ingest.fit_pool import Run, local_pool
-from ingest.model_history import LEARNING_KINDS, Learnable, learnable
+from ingest.model_history import BUDGET_SETTING, LEARNING_KINDS, Learnable, learnable
 from ingest.stores.contract import TelemetryStore
+from models.alarm_budget import BUDGET_PER_MONTH
 from models.detectors.artefact import FittedModel, pack
 from models.detectors.drift import DriftReport
 from models.detectors.training import TooShortHistory, check_days
@@ -72,6 +73,7 @@ def fit_units(
     code_version: str,
     clock: Callable[[], int],
     run: Run | None = None,
+    budget_per_month: float = BUDGET_PER_MONTH,
     is_dry_run: bool = False,
 ) -> Iterator[Outcome]:
     """Fits unit after unit from the store and keeps each model as a version; outcomes in the order of `unit_ids`.
@@ -102,7 +104,8 @@ def fit_units(
                 database, unit_id, result, found, settings=settings, by=by, now_ms=clock(), is_dry_run=is_dry_run
             )
 
-    settings = {"detector": "LaggedPca", "days": days, "code": code_version}
+    settings: dict[str, object] = {"detector": "LaggedPca", "days": days, "code": code_version}
+    settings[BUDGET_SETTING] = budget_per_month
     results: dict[int, FittedModel | str] = {}
     for done in (run or local_pool())(jobs()):
         assert not isinstance(done.result, DriftReport)

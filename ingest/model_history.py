@@ -25,6 +25,11 @@ LEARNING_KINDS = frozenset(Kind)
 MOST_ROWS = 150_000
 """Fourteen days at a row every ten seconds, and some more."""
 ALARMS_CONSIDERED = 10_000
+BUDGET_SETTING = "alarm_budget_per_unit_month"
+"""Among the settings of a version: with a roll-back its budget comes back too."""
+MOST_TICKET_DAYS = 14
+"""A ticket leaves out its first days at most: left open for long it says nothing of the unit any more. An alarm that
+still stands is left out in any case."""
 FALL_BACKS = 2
 """Models of a unit that are tried at a start."""
 UNIT_WAS_NORMAL = frozenset({FalseCause.MODEL, FalseCause.LIMIT})
@@ -79,8 +84,10 @@ def known_bad(session: Session, unit_id: int) -> Iterable[Stretch]:
         of_ticket = {alarm.id for alarm in alarms if alarm.ticket_id == ticket.id}
         if of_ticket and of_ticket <= normal:
             continue
+        most_ms = ticket.opened_ms + MOST_TICKET_DAYS * DAY_MS
         ended_ms = FAR_FUTURE_MS if ticket.closed_ms is None else ticket.closed_ms
-        yield Stretch(ticket.opened_ms, ended_ms, f"ticket {ticket.id}")
+        reason = f"ticket {ticket.id}" + (f", its first {MOST_TICKET_DAYS} days" if ended_ms > most_ms else "")
+        yield Stretch(ticket.opened_ms, min(ended_ms, most_ms), reason)
 
 
 def take_up(
@@ -111,6 +118,12 @@ def take_up(
     return known_to_ms
 
 
+def budget_of(version: ModelVersion) -> float | None:
+    """The alarm budget that a version was made under; None of versions that do not tell one."""
+    told = version.settings.get(BUDGET_SETTING)
+    return float(told) if isinstance(told, int | float) and told > 0 else None
+
+
 def load_version(
     session: Session, bank: AnomalyBank, unit: UnitKey, version_id: int, *, before_ms: int = FAR_FUTURE_MS
 ) -> int | None:
@@ -120,7 +133,7 @@ def load_version(
     try:
         model = unpack(version.artefact)
         after_ms = min(model.last_ms, before_ms - 1)
-        bank.load(unit, model, after_ms=after_ms)
+        bank.load(unit, model, after_ms=after_ms, budget_per_month=budget_of(version))
     except (ArtefactRefused, StateMismatch) as error:
         log.warning("a model cannot be used", unit=unit.path, version=version.number, reason=error.reason)
         return None

@@ -15,6 +15,7 @@ from ingest.lane import Lane
 from ingest.model_fit import fit_units
 from ingest.model_history import LEARNING_KINDS, since_fit
 from ingest.stores.contract import StoreUnavailable, TelemetryStore
+from models.alarm_budget import BUDGET_PER_MONTH
 from models.detectors.artefact import ArtefactRefused, unpack
 from models.detectors.drift import DriftReport
 from models.detectors.training import DAY_MS
@@ -55,6 +56,7 @@ class ModelKeeper:
         days: float,
         every_days: float,
         code_version: str,
+        budget_per_month: float = BUDGET_PER_MONTH,
         lane: Lane | None = None,
         make_pool: Callable[[], AbstractContextManager[Run]] | None = None,
         every_s: float = EVERY_S,
@@ -65,6 +67,7 @@ class ModelKeeper:
         self._days = days
         self._every_days = every_days
         self._code_version = code_version
+        self._budget_per_month = budget_per_month
         self._lane = lane or Lane()
         self._make_pool = make_pool
         self._every_s = every_s
@@ -139,6 +142,7 @@ class ModelKeeper:
             code_version=self._code_version,
             clock=self._clock,
             run=run,
+            budget_per_month=self._budget_per_month,
         ):
             fits_total.labels("fitted" if outcome.model is not None else "not_fitted").inc()
             if outcome.model is not None:

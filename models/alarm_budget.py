@@ -44,6 +44,8 @@ class AlarmBudget:
 
     def __init__(self, *, per_month: float = BUDGET_PER_MONTH) -> None:
         self.per_month = per_month
+        # Of each slot: a model that was fitted under another budget keeps it.
+        self._per_month = np.zeros(0)
         self._recent = np.zeros((0, LASTING_ROWS))
         self._rows = np.zeros(0, dtype=np.int64)
         self._highest = np.zeros(0)
@@ -63,6 +65,11 @@ class AlarmBudget:
         is_doubt = is_anomalous & (self._stretches[slots] < LEAST_STRETCHES)
         return np.where(is_doubt, 1.0, self._strictness[slots])
 
+    def per_month_of(self, slot: int) -> float:
+        """False alarms a month that are accepted of the slot."""
+        self._reserve(np.array([slot]))
+        return float(self._per_month[slot])
+
     def stretches(self, slot: int) -> int:
         """How many stretches of the slot's past are known."""
         self._reserve(np.array([slot]))
@@ -81,9 +88,10 @@ class AlarmBudget:
         if is_over.any():
             self._close(slots[is_over], interval_ms[is_over])
 
-    def forget(self, slots: Ints) -> None:
-        """The slots are learned anew: their past was measured with other limits."""
+    def forget(self, slots: Ints, *, per_month: float | None = None) -> None:
+        """The slots are learned anew: their past was measured with other limits. `per_month`: their own budget."""
         self._reserve(slots)
+        self._per_month[slots] = self.per_month if per_month is None else per_month
         for array in (self._recent, self._rows, self._highest, self._stretches, self._mean, self._square):
             array[slots] = 0
         self._strictness[slots] = UNKNOWN_STRICTNESS
@@ -98,7 +106,7 @@ class AlarmBudget:
         self._square[slots] += (height**2 - self._square[slots]) / known
         spread = np.sqrt(np.maximum(self._square[slots] - self._mean[slots] ** 2, 0.0))
         in_a_month = MONTH_MS / (STRETCH_ROWS * np.maximum(interval_ms, 1))
-        reduced = np.log(np.maximum(in_a_month / self.per_month, 1.0)) - EULER_GAMMA
+        reduced = np.log(np.maximum(in_a_month / self._per_month[slots], 1.0)) - EULER_GAMMA
         passed_once = np.exp(self._mean[slots] + spread * math.sqrt(6.0) / math.pi * reduced)
         is_known = known >= LEAST_STRETCHES
         self._strictness[slots] = np.where(is_known, np.clip(passed_once, 1.0, MOST_STRICTNESS), UNKNOWN_STRICTNESS)
@@ -114,4 +122,5 @@ class AlarmBudget:
             np.concatenate([array, np.zeros(more)])
             for array in (self._highest, self._stretches, self._mean, self._square)
         )
+        self._per_month = np.concatenate([self._per_month, np.full(more, self.per_month)])
         self._strictness = np.concatenate([self._strictness, np.full(more, UNKNOWN_STRICTNESS)])

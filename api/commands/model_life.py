@@ -43,6 +43,7 @@ def train(
             code_version=program_version(),
             clock=now_ms,
             run=run,
+            budget_per_month=settings.alarm_budget_per_unit_month,
             is_dry_run=is_dry_run,
         ):
             outcomes.append(outcome)

@@ -153,10 +153,11 @@ class DetectorBank:
         """
         self.observe(block)
 
-    def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int) -> None:
+    def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int, budget_per_month: float | None = None) -> None:
         """Takes up a model that was fitted elsewhere; rows up to `after_ms` are past for it.
 
-        Raises StateMismatch; the unit then goes on as it was.
+        `budget_per_month`: the alarm budget it was fitted under, None for the bank's own. Raises StateMismatch; the
+        unit then goes on as it was.
         """
         group_index = self._group_with(model.channels)
         group = self._groups[group_index]
@@ -176,7 +177,7 @@ class DetectorBank:
             constant=model.constant,
             missing=model.missing,
         )
-        self._stand_at(place, group_index, slot, told)
+        self._stand_at(place, group_index, slot, told, budget_per_month=budget_per_month)
         self._newest_ms[place] = after_ms
         if still := {name: np.nan for name in model.constant if name in self.must_vary}:
             self._still[place] = still
@@ -193,6 +194,13 @@ class DetectorBank:
     def is_judging(self, unit: UnitKey) -> bool:
         place = self._place.get(unit)
         return place is not None and bool(self._group[place] >= 0)
+
+    def budget_of(self, unit: UnitKey) -> float:
+        """False alarms a month that are accepted of the unit."""
+        place = self._place.get(unit)
+        if place is None or self._group[place] < 0:
+            return self.budget_per_month
+        return self._groups[int(self._group[place])].budget.per_month_of(int(self._slot[place]))
 
     def progress(self, unit: UnitKey) -> Progress:
         place = self._place.get(unit)
@@ -370,7 +378,9 @@ class DetectorBank:
         if still:
             self._still[place] = still
 
-    def _stand_at(self, place: int, group_index: int, slot: int, told: Gathered) -> None:
+    def _stand_at(
+        self, place: int, group_index: int, slot: int, told: Gathered, *, budget_per_month: float | None = None
+    ) -> None:
         """The unit is judged from now on by what its slot of the group's detector holds."""
         group = self._groups[group_index]
         if slot == len(group.units):
@@ -379,7 +389,7 @@ class DetectorBank:
             self._leave_group(place)
         group.units[slot] = self._units[place]
         group.verdicts.clear(np.array([slot]))
-        group.budget.forget(np.array([slot]))
+        group.budget.forget(np.array([slot]), per_month=budget_per_month)
         self._group[place], self._slot[place] = group_index, slot
         self._interval_ms[place] = told.interval_ms
         self._longest_step_ms[place] = told.longest_step_ms

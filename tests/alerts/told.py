@@ -98,7 +98,9 @@ class Bank:
     def restore(self, block: ReadingBlock) -> None:
         """Nothing to learn."""
 
-    def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int) -> None: ...
+    def load(
+        self, unit: UnitKey, model: FittedModel, *, after_ms: int, budget_per_month: float | None = None
+    ) -> None: ...
 
     def standing(self) -> list[UnitKey]:
         return []

@@ -8,20 +8,25 @@ import pytest
 from sqlalchemy import update
 
 from alerts import incident
+from alerts.alarm import list_alarms
 from alerts.conditions import condition_table
+from alerts.false_alarm import FalseCause, mark_false
 from alerts.limits import Limits
 from alerts.signal import Signal
 from alerts.watch import Watch
 from ingest.fit_pool import FitBackend, local_pool
 from ingest.model_fit import Outcome, Wanted, fit_units, units_to_fit
+from ingest.model_history import BUDGET_SETTING, MOST_TICKET_DAYS, known_bad
+from models.alarm_budget import BUDGET_PER_MONTH
 from models.detectors.bank import DetectorBank
-from models.detectors.training import DAY_MS
+from models.detectors.training import DAY_MS, Stretch
 from models.equipment import Kind
 from models.reading import ReadingBlock, UnitKey
 from registry import activity
 from registry.database import Database
 from registry.errors import UnknownUnit
 from registry.model_version import ModelVersion, UnknownVersion, active_version, list_versions, promote, roll_back
+from registry.role import Actor, Grant, Role
 from registry.site import add_site
 from registry.unit import add_unit, get_unit
 from tests.ingest.line import T0_MS, Line
@@ -29,6 +34,7 @@ from tests.ingest.line import T0_MS, Line
 ROWS, STEP_MS = 1500, 10_000
 DAYS = ROWS * STEP_MS / DAY_MS
 SUMPS = tuple(UnitKey("xiaohe", Kind.PUMP, f"sump-{n}") for n in range(3))
+CHEN = Actor("chen", (Grant(Role.PROPERTY_MANAGER, None),))
 TOO_MANY_ROWS = 50_000
 """A bank that wants so many rows has none of them at a start: it is fitted only by a version."""
 
@@ -55,7 +61,13 @@ def line(database: Database, tmp_path: Path) -> Iterator[Line]:
 
 
 def fit(
-    line: Line, *, workers: int = 1, backend: FitBackend = "loky", is_dry_run: bool = False, unit: str | None = None
+    line: Line,
+    *,
+    workers: int = 1,
+    backend: FitBackend = "loky",
+    is_dry_run: bool = False,
+    unit: str | None = None,
+    budget_per_month: float = BUDGET_PER_MONTH,
 ) -> list[Outcome]:
     ids = units_to_fit(line.database, Wanted(unit=unit, kind=Kind.PUMP))
     return list(
@@ -68,6 +80,7 @@ def fit(
             code_version="1",
             clock=lambda: T0_MS + DAY_MS,
             run=local_pool(workers, backend=backend),
+            budget_per_month=budget_per_month,
             is_dry_run=is_dry_run,
         )
     )
@@ -118,19 +131,81 @@ def test_the_number_of_workers_changes_no_bit(line: Line, backend: FitBackend) -
     assert len(set(made)) == 2
 
 
-def test_the_time_of_an_alarm_is_left_out_and_told(line: Line) -> None:
-    began_ms, ended_ms = T0_MS + 400 * STEP_MS, T0_MS + 460 * STEP_MS
+def alarm_and_ticket(line: Line, *, began_ms: int, ended_ms: int) -> tuple[int, str]:
+    """An alarm of the first sump that came and went, and whose ticket is still open: its id and condition."""
     condition = condition_table(Limits())[Kind.PUMP][0]
     with line.database.writing() as session:
-        ids = {SUMPS[0]: get_unit(session, SUMPS[0].path).id}
+        unit_id = get_unit(session, SUMPS[0].path).id
         for ts_ms, is_active in ((began_ms, True), (ended_ms, False)):
             incident.apply_signals(
-                session, [Signal(SUMPS[0], condition, ts_ms, is_active, {})], units=ids, received_ms=ts_ms
+                session,
+                [Signal(SUMPS[0], condition, ts_ms, is_active, {})],
+                units={SUMPS[0]: unit_id},
+                received_ms=ts_ms,
             )
+        [alarm] = list_alarms(session, unit_id=unit_id)
+        return alarm.id, condition.code
+
+
+def stretches(line: Line) -> list[Stretch]:
+    with line.database.reading() as session:
+        return list(known_bad(session, get_unit(session, SUMPS[0].path).id))
+
+
+def test_the_time_of_an_alarm_is_left_out_and_told(line: Line) -> None:
+    _, code = alarm_and_ticket(line, began_ms=T0_MS + 400 * STEP_MS, ended_ms=T0_MS + 460 * STEP_MS)
     [outcome] = fit(line, unit="sump-0", is_dry_run=True)
     # Ten minutes before it, and the ticket it opened is still open.
     assert outcome.left_out_rows >= 60 + 61
-    assert f"alarm {condition.code}" in outcome.left_out
+    assert f"alarm {code}" in outcome.left_out
+
+
+def test_a_ticket_left_open_for_long_does_not_keep_a_unit_from_being_fitted(line: Line) -> None:
+    began_ms = T0_MS - (MOST_TICKET_DAYS + 1) * DAY_MS
+    alarm_and_ticket(line, began_ms=began_ms, ended_ms=began_ms + 60 * STEP_MS)
+    of_ticket = [each for each in stretches(line) if each.reason.startswith("ticket")]
+    assert [(each.start_ms, each.end_ms) for each in of_ticket] == [(began_ms, began_ms + MOST_TICKET_DAYS * DAY_MS)]
+    assert of_ticket[0].reason.endswith(f", its first {MOST_TICKET_DAYS} days")
+    [outcome] = fit(line, unit="sump-0")
+    assert (outcome.left_out_rows, outcome.version) == (0, 1)
+
+
+@pytest.mark.parametrize("cause", FalseCause)
+def test_what_was_falsely_taken_for_a_fault_is_learned_as_normal(line: Line, cause: FalseCause) -> None:
+    began_ms = T0_MS + 400 * STEP_MS
+    alarm_id, _ = alarm_and_ticket(line, began_ms=began_ms, ended_ms=T0_MS + 460 * STEP_MS)
+    assert len(stretches(line)) == 2
+    with line.database.writing() as session:
+        mark_false(session, alarm_id, cause=cause, note="seen on site", actor=CHEN, now_ms=began_ms)
+    # A sensor that lied or a drill was no normal running, whoever was right about the alarm.
+    was_normal = cause in (FalseCause.MODEL, FalseCause.LIMIT)
+    assert len(stretches(line)) == (0 if was_normal else 2)
+    assert (fit(line, unit="sump-0", is_dry_run=True)[0].left_out_rows == 0) is was_normal
+
+
+def test_the_alarm_budget_goes_and_comes_back_with_its_version(line: Line) -> None:
+    fit(line, budget_per_month=0.5)
+    fit(line, budget_per_month=0.02)
+    with line.database.writing() as session:
+        unit = get_unit(session, SUMPS[0].path)
+        promote(session, unit, 2, by="chen")
+        assert [version.settings[BUDGET_SETTING] for version in list_versions(session, unit_id=unit.id)] == [
+            0.02,
+            0.5,
+        ]
+    bank = restarted_bank(line)
+    # The third has no version: the setting holds for it.
+    assert [bank.budget_of(unit) for unit in SUMPS] == [0.02, 0.5, BUDGET_PER_MONTH]
+    with line.database.writing() as session:
+        roll_back(session, get_unit(session, SUMPS[0].path), by="chen")
+    assert restarted_bank(line).budget_of(SUMPS[0]) == 0.5
+
+
+def test_a_version_that_tells_no_budget_is_judged_with_that_of_the_settings(line: Line) -> None:
+    fit(line, budget_per_month=0.5)
+    with line.database.writing() as session:
+        session.execute(update(ModelVersion).values(settings={"days": DAYS}))
+    assert restarted_bank(line).budget_of(SUMPS[0]) == BUDGET_PER_MONTH
 
 
 def test_a_restart_goes_on_with_the_model_in_force(line: Line) -> None:

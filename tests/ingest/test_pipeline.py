@@ -484,7 +484,9 @@ def test_a_rule_that_fails_stops_neither_the_stream_nor_other_rules(line: Line) 
         def restore(self, block: ReadingBlock) -> None:
             raise AssertionError("nothing is stored yet")
 
-        def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int) -> None: ...
+        def load(
+            self, unit: UnitKey, model: FittedModel, *, after_ms: int, budget_per_month: float | None = None
+        ) -> None: ...
 
         def standing(self) -> list[UnitKey]:
             return []
