@@ -156,8 +156,7 @@ class DetectorBank:
     def load(self, unit: UnitKey, model: FittedModel, *, after_ms: int, budget_per_month: float | None = None) -> None:
         """Takes up a model that was fitted elsewhere; rows up to `after_ms` are past for it.
 
-        `budget_per_month`: the alarm budget it was fitted under, None for the bank's own. Raises StateMismatch; the
-        unit then goes on as it was.
+        `budget_per_month`: the alarm budget it was fitted under. Raises StateMismatch; the unit then goes on as it was.
         """
         group_index = self._group_with(model.channels)
         group = self._groups[group_index]
@@ -196,10 +195,10 @@ class DetectorBank:
         return place is not None and bool(self._group[place] >= 0)
 
     def budget_of(self, unit: UnitKey) -> float:
-        """False alarms a month that are accepted of the unit."""
-        place = self._place.get(unit)
-        if place is None or self._group[place] < 0:
+        """False alarms a month that are accepted of the unit; of one that still learns those of the bank."""
+        if not self.is_judging(unit):
             return self.budget_per_month
+        place = self._place[unit]
         return self._groups[int(self._group[place])].budget.per_month_of(int(self._slot[place]))
 
     def progress(self, unit: UnitKey) -> Progress:
