@@ -183,8 +183,8 @@ def call(
 def show_rules(request: Request, actor: PageActor, held: Held, site: str = "") -> HTMLResponse:
     with held.database.reading() as session:
         # Asked for without a compound, it is that of the first one this person keeps the rules of.
-        sites = [] if site else list_sites(session, visible=permitted_sites(request, actor))
-    site = site or (sites[0].key if sites else "")
+        own = [] if site else [each.key for each in list_sites(session, visible=permitted_sites(request, actor))]
+    site = site or next(iter(own), "")
     check_site(request, actor, site)
     return _rules_page(request, actor, held, site)
 

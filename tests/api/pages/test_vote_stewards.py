@@ -197,3 +197,9 @@ def test_a_notice_that_cannot_be_posted_is_told_and_its_words_are_kept(world: Wo
         assert (told.status, "body" in wrong or "Words of mine" in told.html) == (422, True), wrong
     assert "Title" not in Page(world.client.get("/notices")).text
     assert Browser(world, world.session((Role.OWNER, HERE))).get("/notices/new").status == 403
+
+
+def test_rules_without_a_compound_in_the_address_are_those_of_ones_own(world: World) -> None:
+    manager = Browser(world, world.session((Role.PROPERTY_MANAGER, HERE)))
+    for path in ("/meetings/rules", "/vote-rules", "/roll/accounts", "/notices/new"):
+        assert "小河佳苑" in manager.get(path).text or HERE in manager.get(path).html, path
