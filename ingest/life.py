@@ -15,11 +15,12 @@ from alerts.limits import Limits
 from alerts.silence import Silence, SilenceChange
 from ingest.clock_skew import ClockSkew
 from ingest.wire import RawMessage
+from models.covered_minutes import MS_PER_MIN
 from models.event import StatusChange
 from models.reading import Ints, ReadingBlock, UnitKey
 from registry import activity, listening, unit_life
 from registry.activity import Entry
-from registry.coverage import MS_PER_MIN, hours_of
+from registry.coverage import hours_of
 from registry.database import Database
 from registry.unit_life import LifeWord
 

@@ -374,7 +374,7 @@ class Pipeline:
                 if pending is not None:
                     outbox.put(session, pending, now_ms=batch.received_ms)
                 if batch.minutes is not None:
-                    put_hours(session, batch.minutes.rows())
+                    put_hours(session, batch.minutes.rows(), now_ms=batch.received_ms)
                 if batch.late_by_unit:
                     unlearned_ms = self._life.unlearned_ms
                     add_late(session, batch.late_by_unit, received_ms=batch.received_ms, limit_ms=unlearned_ms)

@@ -4,22 +4,33 @@ A row holds the sixty minutes of an hour as bits. Bits are only ever set, so tha
 backlog of last week leave the same as if everything had come once and in order.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, ForeignKey, Integer, and_, func, not_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
+from models.covered_minutes import (
+    LONGEST_KEPT_PAUSE_MIN,
+    MINUTES_PER_H,
+    MS_PER_H,
+    MS_PER_MIN,
+    day_of_hour,
+    month_of_day,
+    stretches_of,
+    usual_pause_min,
+)
 from models.reading import Ints
-from registry.database import Table, portions
+from registry.database import BigId, Table, portions
+from registry.unit import Unit
 
-MS_PER_MIN = 60_000
-MINUTES_PER_H = 60
-WHOLE_HOUR = (1 << MINUTES_PER_H) - 1
+PAUSE_REACH_H = LONGEST_KEPT_PAUSE_MIN // MINUTES_PER_H
+SETTLING_MS = 2 * MS_PER_H
+"""What comes so soon is part of the usual stream; what comes later may come after its day was rolled up."""
 
 
 class CoverageHour(Table):
@@ -30,6 +41,17 @@ class CoverageHour(Table):
     unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), primary_key=True)
     hour: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     minutes: Mapped[int] = mapped_column(BigInteger)
+
+
+class CoverageMark(Table):
+    """An hour of this month came late: what was rolled up of the month does not hold until the mark is gone."""
+
+    __tablename__ = "coverage_mark"
+    __table_args__ = (Index("ix_coverage_mark_month", "month", "unit_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"))
+    month: Mapped[int] = mapped_column(Integer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +80,34 @@ def hours_of(unit_ids: Ints, minutes: Ints) -> list[dict[str, int]]:
     return [{"unit_id": unit_id, "hour": hour, "minutes": bits} for (unit_id, hour), bits in sorted(found.items())]
 
 
-def put_hours(session: Session, rows: Sequence[dict[str, int]]) -> None:
-    if rows:
-        connection = session.connection()
-        connection.execute(_PUT_ON_POSTGRESQL if connection.dialect.name == "postgresql" else _PUT_ON_SQLITE, rows)
+def put_hours(session: Session, rows: Sequence[dict[str, int]], *, now_ms: int | None = None) -> None:
+    """Late hours are marked, in the same transaction; all of them where it is not said when this is."""
+    if not rows:
+        return
+    connection = session.connection()
+    connection.execute(_PUT_ON_POSTGRESQL if connection.dialect.name == "postgresql" else _PUT_ON_SQLITE, rows)
+    late_before_h = None if now_ms is None else (now_ms - SETTLING_MS) // MS_PER_H
+    late = {
+        # A pause that reaches over midnight belongs to both months.
+        (row["unit_id"], month_of_day(day_of_hour(row["hour"] + reach)))
+        for row in rows
+        if late_before_h is None or row["hour"] < late_before_h
+        for reach in (-PAUSE_REACH_H, PAUSE_REACH_H)
+    }
+    _mark(session, late)
+
+
+def mark_months(session: Session, unit_ids: Collection[int], *, start_ms: int, end_ms: int) -> None:
+    """For whoever writes hours of a span by other means."""
+    first_h, last_h = start_ms // MS_PER_H - PAUSE_REACH_H, end_ms // MS_PER_H + PAUSE_REACH_H
+    months = range(month_of_day(day_of_hour(first_h)), month_of_day(day_of_hour(last_h)) + 1)
+    _mark(session, {(unit_id, month) for unit_id in unit_ids for month in months})
+
+
+def _mark(session: Session, months: Collection[tuple[int, int]]) -> None:
+    if months:
+        marks = [{"unit_id": unit_id, "month": month} for unit_id, month in sorted(months)]
+        session.connection().execute(insert(CoverageMark), marks)
 
 
 def _upsert(insert: Any) -> Any:
@@ -96,12 +142,15 @@ def coverage_by_span(session: Session, unit_id: int, *, edges_ms: Sequence[int],
     if first_ms is None:
         return [Coverage(end, end, 0) for end in edges_ms[1:]]
     start_ms, end_ms = edges_ms[0], edges_ms[-1]
-    minutes = _minutes_between(session, unit_id, start_ms - pause_ms - MS_PER_MIN, end_ms + pause_ms + MS_PER_MIN)
-    begins, ends = _stretches(minutes, pause_ms)
+    pause_min = usual_pause_min(pause_ms)
+    reach_ms = (pause_min + 1) * MS_PER_MIN
+    first_h, end_h = (start_ms - reach_ms) // MS_PER_H, (end_ms + reach_ms) // MS_PER_H + 1
+    _, hours, bits = hour_rows(session, [unit_id], first_h, end_h)
+    found = stretches_of(np.zeros(len(hours), dtype=np.int64), hours, bits, np.array([pause_min]))
     spans = []
     for start, end in pairwise(edges_ms):
         since = min(max(start, first_ms), end)
-        covered = np.minimum(ends, end) - np.maximum(begins, since)
+        covered = np.minimum(found.ends * MS_PER_MIN, end) - np.maximum(found.begins * MS_PER_MIN, since)
         spans.append(Coverage(since, end, int(covered[covered > 0].sum())))
     return spans
 
@@ -109,78 +158,25 @@ def coverage_by_span(session: Session, unit_id: int, *, edges_ms: Sequence[int],
 def first_minutes_ms(session: Session, unit_ids: Collection[int]) -> dict[int, int]:
     """The beginning of the first minute of which there is data, by unit; units without data are absent."""
     found = {}
+    # One look at the index for each unit; to group all rows would read all of them.
+    its = aliased(CoverageHour)
+    first_h = select(func.min(its.hour)).where(its.unit_id == Unit.id).correlate(Unit).scalar_subquery()
     for some in portions(unit_ids):
-        first = (
-            select(CoverageHour.unit_id, func.min(CoverageHour.hour).label("hour"))
-            .where(CoverageHour.unit_id.in_(some))
-            .group_by(CoverageHour.unit_id)
-            .subquery()
+        query = select(CoverageHour.unit_id, CoverageHour.hour, CoverageHour.minutes).join(
+            Unit, (Unit.id == CoverageHour.unit_id) & (CoverageHour.hour == first_h)
         )
-        at_first = (CoverageHour.unit_id == first.c.unit_id) & (CoverageHour.hour == first.c.hour)
-        query = select(CoverageHour.unit_id, CoverageHour.hour, CoverageHour.minutes).join(first, at_first)
-        for unit_id, hour, bits in session.execute(query):
+        for unit_id, hour, bits in session.execute(query.where(Unit.id.in_(some))):
             found[unit_id] = (hour * MINUTES_PER_H + (bits & -bits).bit_length() - 1) * MS_PER_MIN
     return found
 
 
-def covered_by_unit(session: Session, pauses_ms: Mapping[int, int], *, start_ms: int, end_ms: int) -> dict[int, int]:
-    """Covered milliseconds of a span by unit, each as `coverage_of` has it; `pauses_ms` by unit.
-
-    Whole hours are counted by the database, so that years of many units need not be looked at minute by minute.
-    """
-    found = dict.fromkeys(pauses_ms, 0)
-    if start_ms >= end_ms:
-        return found
-    per_h = MS_PER_MIN * MINUTES_PER_H
-    first_h, last_h = start_ms // per_h, end_ms // per_h
-    # A pause between two minutes is bridged when it is usual: those units are looked at minute by minute.
-    seldom = [unit_id for unit_id, pause_ms in pauses_ms.items() if pause_ms >= 2 * MS_PER_MIN]
-    for some in portions(pauses_ms.keys() - set(seldom)):
-        of_units = CoverageHour.unit_id.in_(some)
-        is_inner = CoverageHour.hour.between(first_h + 1, last_h - 1)
-        is_whole = CoverageHour.minutes == WHOLE_HOUR
-        wholes = select(CoverageHour.unit_id, func.count()).where(of_units, is_inner, is_whole)
-        for unit_id, count in session.execute(wholes.group_by(CoverageHour.unit_id)):
-            found[unit_id] = count * per_h
-        parts = select(CoverageHour.unit_id, CoverageHour.hour, CoverageHour.minutes).where(
-            of_units, CoverageHour.hour.between(first_h, last_h), not_(and_(is_inner, is_whole))
+def hour_rows(session: Session, unit_ids: Sequence[int], first_h: int, end_h: int) -> tuple[Ints, Ints, Ints]:
+    """Unit ids, hours and bits of the hours before `end_h`, (n,) each, in order of units and hours."""
+    found: list[Any] = []
+    for some in portions(unit_ids):
+        query = select(CoverageHour.unit_id, CoverageHour.hour, CoverageHour.minutes).where(
+            CoverageHour.unit_id.in_(some), CoverageHour.hour >= first_h, CoverageHour.hour < end_h
         )
-        for unit_id, hour, bits in session.execute(parts):
-            found[unit_id] += _covered_in_hour(hour, bits, start_ms, end_ms)
-    for unit_id in seldom:
-        pause_ms = pauses_ms[unit_id]
-        found[unit_id] = coverage_of(session, unit_id, start_ms=start_ms, end_ms=end_ms, pause_ms=pause_ms).covered_ms
-    return found
-
-
-def _covered_in_hour(hour: int, bits: int, start_ms: int, end_ms: int) -> int:
-    began_ms = hour * MINUTES_PER_H * MS_PER_MIN
-    if start_ms <= began_ms and began_ms + MINUTES_PER_H * MS_PER_MIN <= end_ms:
-        return bits.bit_count() * MS_PER_MIN
-    minutes = (began_ms + MS_PER_MIN * minute for minute in range(MINUTES_PER_H) if bits >> minute & 1)
-    return sum(max(0, min(at + MS_PER_MIN, end_ms) - max(at, start_ms)) for at in minutes)
-
-
-def _minutes_between(session: Session, unit_id: int, start_ms: int, end_ms: int) -> Ints:
-    per_h = MS_PER_MIN * MINUTES_PER_H
-    query = select(CoverageHour.hour, CoverageHour.minutes).where(
-        CoverageHour.unit_id == unit_id,
-        CoverageHour.hour >= start_ms // per_h,
-        CoverageHour.hour <= end_ms // per_h,
-    )
-    rows = np.array([tuple(row) for row in session.execute(query.order_by(CoverageHour.hour))], dtype=np.int64)
-    if not len(rows):
-        return np.empty(0, dtype=np.int64)
-    is_set = (rows[:, 1, None] >> np.arange(MINUTES_PER_H)) & 1 == 1
-    minutes: Ints = (rows[:, 0, None] * MINUTES_PER_H + np.arange(MINUTES_PER_H))[is_set]
-    return minutes
-
-
-def _stretches(minutes: Ints, pause_ms: int) -> tuple[Ints, Ints]:
-    """Beginnings and ends (ms) of the stretches of data, from the minutes of which there is some, in order."""
-    if not len(minutes):
-        return minutes, minutes
-    breaks = np.flatnonzero(np.diff(minutes) * MS_PER_MIN > max(pause_ms, MS_PER_MIN))
-    begins = minutes[np.r_[0, breaks + 1]] * MS_PER_MIN
-    ends = (minutes[np.r_[breaks, len(minutes) - 1]] + 1) * MS_PER_MIN
-    return begins, ends
+        found += session.execute(query.order_by(CoverageHour.unit_id, CoverageHour.hour)).all()
+    rows = np.array([tuple(row) for row in found], dtype=np.int64).reshape(-1, 3)
+    return rows[:, 0], rows[:, 1], rows[:, 2]

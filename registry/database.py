@@ -5,7 +5,7 @@ All instants are stored as epoch milliseconds, so that both engines keep them ex
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
-from sqlalchemy import BigInteger, Integer, MetaData, create_engine, event, func, make_url, select
+from sqlalchemy import BigInteger, Integer, MetaData, Select, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 
 from registry.errors import DatabaseUnavailable
 
@@ -28,6 +28,7 @@ DRIVERS = ("sqlite", "postgresql+psycopg")
 SQLITE_BUSY_TIMEOUT_MS = 15_000
 COPIED_PAGES = 2_000
 IDS_A_QUERY = 1_000
+DENSE, UNITS_A_RANGE = 2, 20_000
 MIGRATION_LOCK = 4_107_271_865
 """Any number will do, as long as nothing else in the database locks it."""
 
@@ -77,6 +78,19 @@ def portions(ids: Collection[int]) -> Iterator[list[int]]:
     ordered = sorted(ids)
     for place in range(0, len(ordered), IDS_A_QUERY):
         yield ordered[place : place + IDS_A_QUERY]
+
+
+def rows_of_units(
+    session: Session, query: Select[*tuple[Any, ...]], unit_id: InstrumentedAttribute[int], unit_ids: Sequence[int]
+) -> Iterator[Any]:
+    """Rows of these sorted units; where the ids lie close together, also of units between them."""
+    if len(unit_ids) > 1 and unit_ids[-1] - unit_ids[0] < DENSE * len(unit_ids):
+        for place in range(0, len(unit_ids), UNITS_A_RANGE):
+            part = unit_ids[place : place + UNITS_A_RANGE]
+            yield from session.execute(query.where(unit_id.between(part[0], part[-1])))
+        return
+    for some in portions(unit_ids):
+        yield from session.execute(query.where(unit_id.in_(some)))
 
 
 class Database:

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, ForeignKey, Integer, String, case, func, sele
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from registry.database import Table
+from registry.database import Table, portions
 from registry.site import Site
 from registry.unit import Unit
 
@@ -157,6 +157,16 @@ def lives_of(session: Session, unit_ids: Collection[int]) -> dict[int, UnitLife]
     for start in range(0, len(ids), CHUNK):
         query = select(UnitLife).where(UnitLife.unit_id.in_(ids[start : start + CHUNK]))
         found.update((life.unit_id, life) for life in session.scalars(query))
+    return found
+
+
+def pauses_of(session: Session, unit_ids: Collection[int]) -> dict[int, int]:
+    """The pauses that are no hole in the data, ms, by unit; units that were never heard are absent."""
+    found: dict[int, int] = {}
+    for some in portions(unit_ids):
+        query = select(UnitLife.unit_id, UnitLife.interval_ms, UnitLife.limit_ms).where(UnitLife.unit_id.in_(some))
+        for unit_id, interval_ms, limit_ms in session.execute(query):
+            found[unit_id] = USUAL_PAUSES * interval_ms if interval_ms is not None else limit_ms
     return found
 
 

@@ -18,9 +18,10 @@ from alerts.ticket_stages import Stage, TicketKind
 from api.translations import Translator, msgid
 from governance.statutory_days import day_of
 from governance.watch_list import judge_by_rule, look_at_rule
+from models.covered_minutes import WHOLE_HOUR
 from models.equipment import Kind
 from models.fault_statistics import Cause
-from registry.coverage import WHOLE_HOUR
+from registry.coverage import mark_months
 from registry.database import Database
 from registry.service_record import Service, ServiceKind, put_service_records
 from registry.site import DEFAULT_TIMEZONE, Site
@@ -147,6 +148,7 @@ def watch(database: Database, lifts: list[Unit], *, now_ms: int) -> None:
                     "units": [unit.id for unit in some],
                 },
             )
+            mark_months(session, [unit.id for unit in some], start_ms=now_ms - HISTORY_DAYS * DAY_MS, end_ms=now_ms)
 
 
 def _write(

@@ -19,11 +19,13 @@ from alerts.ticket_record import CostKind
 from alerts.ticket_stages import Stage, TicketKind
 from alerts.watch import Signal
 from governance.fault_facts import exposures_of, faults_of
+from models.covered_minutes import MS_PER_MIN
 from models.equipment import Kind
 from models.fault_statistics import Cause, Fault
 from models.reading import UnitKey
 from registry import activity
-from registry.coverage import MS_PER_MIN, coverage_of, covered_by_unit, hours_of, put_hours
+from registry.coverage import coverage_of, hours_of, put_hours
+from registry.covered_time import covered_by_unit
 from registry.database import Database
 from registry.role import Actor, Grant, Role
 from registry.service_record import Service, ServiceKind, put_service_records

@@ -16,10 +16,11 @@ from governance.watch_list import (
     past_watch_entries,
     watch_entries_of_unit,
 )
+from models.covered_minutes import WHOLE_HOUR
 from models.equipment import Kind
 from models.fault_statistics import Cause
 from registry import activity
-from registry.coverage import WHOLE_HOUR, put_hours
+from registry.coverage import put_hours
 from registry.database import Database
 from registry.service_record import Service, ServiceKind, put_service_records
 from tests.governance.watched_lifts import ADMIN, HOUR_MS, NOW_MS, fault, faults, lifts

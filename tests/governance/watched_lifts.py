@@ -6,8 +6,9 @@ from alerts import incident
 from alerts.severity import Severity
 from alerts.ticket_stages import Stage, TicketKind
 from governance.reliability_report import UnitFacts, list_unit_facts
+from models.covered_minutes import WHOLE_HOUR
 from models.equipment import Kind
-from registry.coverage import WHOLE_HOUR, put_hours
+from registry.coverage import put_hours
 from registry.database import Database
 from registry.role import Actor, Grant, Role
 from registry.site import add_site, find_site

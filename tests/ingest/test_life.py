@@ -9,10 +9,11 @@ from alerts.alarm import list_alarms
 from alerts.presence import Presence, StaleBecause, count_unknown, presence_of
 from ingest.life import Life
 from ingest.wire import Channel, topic_of
+from models.covered_minutes import MS_PER_MIN
 from models.equipment import Kind
 from models.reading import UnitKey
 from registry import activity
-from registry.coverage import MS_PER_MIN, coverage_of
+from registry.coverage import coverage_of
 from registry.database import Database
 from registry.listening import deaf_since_ms
 from registry.unit import get_unit

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
+from models.covered_minutes import MS_PER_MIN
 from models.equipment import Kind
 from registry.coverage import (
-    MS_PER_MIN,
     CoverageHour,
     coverage_by_span,
     coverage_of,

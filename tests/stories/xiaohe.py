@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from alerts.severity import Severity
@@ -29,8 +29,9 @@ from governance.statutory_days import Meeting, start_of
 from governance.tally import Choice
 from governance.vote import get_vote
 from governance.watch_list import judge_by_rule, look_at_rule, open_watch_entries
+from models.covered_minutes import WHOLE_HOUR
 from models.equipment import Kind
-from registry.coverage import WHOLE_HOUR
+from registry.coverage import mark_months
 from registry.database import Database
 from registry.service_record import Service, ServiceKind, put_service_records
 from registry.site import Site, add_site, get_site
@@ -232,6 +233,7 @@ def _watch(session: Session, since: date, until: date) -> None:
         ),
         {"first": noon(since) // HOUR_MS, "last": noon(until) // HOUR_MS, "whole": WHOLE_HOUR},
     )
+    mark_months(session, session.scalars(select(Unit.id)).all(), start_ms=noon(since), end_ms=noon(until))
 
 
 def _spread(units: Sequence[Unit], number: int, since: date, days: int) -> Iterator[tuple[Unit, int]]:
