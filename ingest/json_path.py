@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-import jsonpath
-
 _PLAIN = re.compile(r"\$(?:\.[^\W\d][\w-]*|\['[^'\\]+'\]|\[\d+\])*")
 _STEP = re.compile(r"\.([^\W\d][\w-]*)|\['([^'\\]+)'\]|\[(\d+)\]")
 
@@ -23,6 +21,8 @@ class JsonPath:
                 int(found[3]) if found[3] is not None else found[1] or found[2] for found in _STEP.finditer(text)
             )
             return
+        import jsonpath  # a twentieth of every start, for rules that few have
+
         try:
             self._compiled = jsonpath.compile(text)
         except jsonpath.JSONPathError as error:
@@ -51,6 +51,8 @@ class JsonPath:
             return [] if found is None else [found]
         if not isinstance(document, dict | list):
             return []
+        import jsonpath  # loaded by then
+
         try:
             return list(self._compiled.findall(document))
         except (jsonpath.JSONPathError, RecursionError):

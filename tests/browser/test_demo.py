@@ -23,6 +23,10 @@ def test_the_demo_shows_a_compound_with_its_first_fault_and_its_ticket(
     expect(page.locator("main")).to_contain_text("94")
     if os.environ.get("LIANDONG_TEST_SCREENSHOTS"):
         expect(page.locator(".alarm-critical").first).to_be_visible(timeout=ENTRAPMENT_MS)
+        while page.get_by_text("演示数据仍在写入").is_visible():
+            page.wait_for_timeout(2_000)
+            page.reload()
+        expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=10_000)
         page.screenshot(path=ROOT / "docs" / "screenshot-board.png")
     alarm.get_by_role("link", name="工单").click()
     page.get_by_role("button", name="受理").click()
