@@ -114,7 +114,7 @@ def _page(
             is_intact=meeting.minutes_hash in (None, digest),
             frozen=meeting.minutes_hash or "",
             addenda=[
-                (reader.moment(row.at_ms, site.timezone), _(PARTY_TITLES[Party(row.party)]), row.actor, row.text)
+                (reader.appointment(row.at_ms, site.timezone), _(PARTY_TITLES[Party(row.party)]), row.actor, row.text)
                 for row in addenda_of(session, meeting.id)
             ],
             may_add=stage is MeetingStage.CONFIRMED and bool(parties_of(actor.roles_at(site.key))),
@@ -149,7 +149,7 @@ def _confirmations(session: Session, meeting: Meeting, *, reader: Reader) -> lis
         (
             reader._(PARTY_TITLES[party]),
             given[party.value].person.display_name if party.value in given else "",
-            reader.moment(given[party.value].at_ms, meeting.site.timezone) if party.value in given else None,
+            reader.appointment(given[party.value].at_ms, meeting.site.timezone) if party.value in given else None,
         )
         for party in meeting.needed
     ]

@@ -21,6 +21,7 @@ from governance.roll_file import PHONE_END
 from governance.tally import Choice
 from governance.vote import get_vote, is_over, parts_of_voters
 from governance.vote_errors import BallotRefused
+from registry.natural_order import natural_key
 from registry.role import Actor
 
 MOST_LETTERS = 500
@@ -208,7 +209,7 @@ def _letters(
     with held.database.reading() as session:
         proposal = proposal_seen(request, session, actor, proposal_id)
         vote = get_vote(session, proposal_id)
-        buildings = ballot.buildings_of_vote(session, vote)
+        buildings = sorted(ballot.buildings_of_vote(session, vote), key=natural_key)
         building = building if building in buildings else ""
         voters = ballot.voters_in(session, vote, building, only=only[:64], limit=MOST_LETTERS + 1)
         parts = parts_of_voters(session, [voter.id for voter in voters])
