@@ -52,6 +52,7 @@ def probe(
     check()
 
 
+@pytest.mark.timeout(1_200)  # a minute of drawing on a quiet machine; a busy one shall not make it red
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["meant", "not-meant"])
 def test_whatever_is_sent_the_answer_is_one_that_is_documented(
     world: World, things: dict[str, object], mode: GenerationMode, subtests: pytest.Subtests
