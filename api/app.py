@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from api import pages, problems
 from api.activity_feed import ActivityFeed
 from api.answer_desk import AnswerDesk
+from api.ballot_desk import BallotDesk
 from api.edge import (
     AddressWithoutNul,
     BodyLimit,
@@ -116,6 +117,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.report_desk = ReportDesk()
     app.state.answer_desk = AnswerDesk()
     app.state.voting_desk = VotingDesk()
+    app.state.ballot_desk = BallotDesk(resources.database, clock=resources.clock)
     problems.install(app)
     app.state.error_page = pages.error_page
     return app

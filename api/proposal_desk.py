@@ -12,13 +12,13 @@ from governance.errors import InvalidProposal
 from governance.evidence import gather_ahead
 from governance.execution import contract_of, settlement_of, yuan
 from governance.notice import Notice, NoticeText, post_notice
-from governance.notice_rules import NoticeKind
+from governance.notice_rules import LONGEST_DAYS, NoticeKind
 from governance.owners_share import owner_shares, owners_measure
 from governance.procedure import NOTHING_MORE, Brought
 from governance.proposal import Proposal, get_proposal
 from governance.proposal_stages import Need, ProposalStage, UrgentCause
 from governance.publication import TOPIC_KIND
-from governance.statutory_days import Meeting
+from governance.statutory_days import Meeting, day_of
 from registry.database import Database
 from registry.role import Actor
 
@@ -50,8 +50,10 @@ def make_step(
     proposal = procedure.move_proposal(session, proposal_id, to, actor=actor, note=note, brought=brought, now_ms=now_ms)
     if to is ProposalStage.POSTED:
         kind = TOPIC_KIND[Meeting(proposal.meeting or Meeting.ORDINARY)]
-        text = topic_text(session, proposal, _=_)
-        _post(session, proposal, kind, text, actor=actor, now_ms=now_ms)
+        assert proposal.closes_on is not None, "the step announces the vote"
+        # It hangs until the vote is over: that is long after the days that it has to hang before.
+        days = min((proposal.closes_on - day_of(now_ms, proposal.site.timezone)).days, LONGEST_DAYS)
+        _post(session, proposal, kind, topic_text(session, proposal, _=_), days=days, actor=actor, now_ms=now_ms)
     return proposal
 
 
@@ -80,7 +82,14 @@ def publish(
 
 
 def _post(
-    session: Session, proposal: Proposal, kind: NoticeKind, text: NoticeText, *, actor: Actor, now_ms: int
+    session: Session,
+    proposal: Proposal,
+    kind: NoticeKind,
+    text: NoticeText,
+    *,
+    days: int | None = None,
+    actor: Actor,
+    now_ms: int,
 ) -> Notice:
     return post_notice(
         session,
@@ -89,6 +98,7 @@ def _post(
         text=text,
         subject=proposal.subject,
         building=proposal.building[:64],
+        days=days,
         actor=actor,
         now_ms=now_ms,
     )

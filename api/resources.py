@@ -44,5 +44,10 @@ def get_resources(request: Request) -> Resources:
     return resources
 
 
-Held = Annotated[Resources, Depends(get_resources)]
+async def _held(request: Request) -> Resources:
+    # Not a plain function: for such a one the framework takes a thread and gives it back, before every answer.
+    return get_resources(request)
+
+
+Held = Annotated[Resources, Depends(_held)]
 """Declares that a route wants the resources of its process."""

@@ -9,17 +9,17 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Integer, String, UniqueConstraint, func, select, update
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Integer, String, UniqueConstraint, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from governance.identity import CHECKS, MOST_FAILURES
 from governance.owners_roll import owners_of_person
 from governance.tally import Channel, Choice
-from governance.vote import Vote, Voter, VoterPart, hold_vote, is_over, log_vote, server_ms
+from governance.vote import Vote, Voter, VoterPart, log_vote
 from governance.vote_errors import BallotRefused, Refusal
 from governance.vote_rules import Identity
 from registry.database import BigId, Table, compact_json
-from registry.role import SYSTEM, Actor
+from registry.role import Actor
 
 MAX_PROXY_LENGTH = 100
 
@@ -97,6 +97,15 @@ class NewBallot:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedVoter:
+    """To whom a personal link leads."""
+
+    voter_id: int
+    vote_id: int
+    proposal_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class FoundReceipt:
     """A ballot as its receipt opens it. `counts` is false when the owner cast another one later."""
 
@@ -129,6 +138,15 @@ def find_by_link(session: Session, token: str) -> tuple[Vote, Voter]:
     if found is None:
         raise BallotRefused(Refusal.FORGED_LINK)
     return found[0], found[1]
+
+
+def find_linked(session: Session, token: str) -> LinkedVoter:
+    """The same, and nothing of them but their numbers. Raises BallotRefused."""
+    query = select(Voter.id, Voter.vote_id, Vote.proposal_id).join(Vote, Voter.vote_id == Vote.id)
+    found = session.execute(query.where(Voter.link_hash == link_hash(token))).one_or_none()
+    if found is None:
+        raise BallotRefused(Refusal.FORGED_LINK)
+    return LinkedVoter(*found)
 
 
 def find_by_key(session: Session, vote: Vote, owner_key: str) -> Voter:
@@ -183,95 +201,6 @@ def check_identity(session: Session, vote: Vote, voter: Voter, answer: str) -> b
     more = update(Voter).where(Voter.id == voter.id).values(identity_failures=Voter.identity_failures + 1)
     session.execute(more)
     return False
-
-
-def cast_ballot(session: Session, vote_id: int, voter_id: int, new: NewBallot, *, receipt: str, now_ms: int) -> Ballot:
-    """Takes a ballot into the chain. The server's clock decides; of what a client says about time nothing is heard.
-
-    Raises BallotRefused before the opening, after the end, and for a second ballot where the rules allow no change.
-    """
-    vote = hold_vote(session, vote_id)
-    check_open(session, vote, now_ms=now_ms)
-    return append_ballot(session, vote, voter_id, new, receipt=receipt, now_ms=now_ms)
-
-
-def check_open(session: Session, vote: Vote, *, now_ms: int) -> None:
-    if is_over(session, vote, now_ms=now_ms):
-        raise BallotRefused(Refusal.OVER, vote_id=vote.id)
-    if now_ms < vote.opens_ms:
-        raise BallotRefused(Refusal.NOT_OPEN, vote_id=vote.id)
-
-
-def append_ballot(session: Session, vote: Vote, voter_id: int, new: NewBallot, *, receipt: str, now_ms: int) -> Ballot:
-    """The row, its choice and the log's word of it; the caller holds the vote and knows that it may still be taken."""
-    voter = session.get_one(Voter, voter_id, populate_existing=True)
-    if voter.vote_id != vote.id:
-        raise BallotRefused(Refusal.STRANGER, vote_id=vote.id)
-    earlier = session.get_one(Ballot, voter.ballot_id) if voter.ballot_id is not None else None
-    received_ms = now_ms if new.received_ms is None else new.received_ms
-    if earlier is not None:
-        _check_change(vote, earlier, received_ms)
-    if new.proxy is not None:
-        _check_proxy(session, vote, new.proxy)
-    at_ms = server_ms(session, now_ms)
-    ballot = Ballot(
-        vote_id=vote.id,
-        seq=vote.last_seq + 1,
-        owner=voter.alias,
-        channel=new.channel.value,
-        is_proxy=new.proxy is not None,
-        replaces=earlier.seq if earlier is not None else 0,
-        received_ms=min(received_ms, at_ms),
-        at_ms=at_ms,
-        commitment=commitment_of(genesis=vote.genesis, owner=voter.alias, choice=new.choice.value, receipt=receipt),
-        previous_hash=vote.last_hash,
-    )
-    ballot.hash = ballot_hash(ballot, previous=vote.last_hash)
-    session.add(ballot)
-    session.flush()
-    session.add(BallotChoice(ballot_id=ballot.id, choice=new.choice.value, receipt=receipt))
-    if new.proxy is not None:
-        session.add(
-            BallotProxy(
-                ballot_id=ballot.id,
-                vote_id=vote.id,
-                name=new.proxy.name.strip()[:MAX_PROXY_LENGTH],
-                phone_end=new.proxy.phone_end,
-                authorisation=new.proxy.authorisation.strip()[:200],
-            )
-        )
-    if earlier is None:
-        vote.voted_owners += 1
-        vote.voted_area_mm2 += voter.area_mm2
-    voter.ballot_id = ballot.id
-    vote.last_seq, vote.last_hash = ballot.seq, ballot.hash
-    # Whose ballot it was and how it came is nobody's business; that it is there, and cannot go any more, is.
-    data = {"seq": ballot.seq, "hash": ballot.hash, "voted_owners": vote.voted_owners}
-    log_vote(session, vote, "vote.ballot", data, SYSTEM, now_ms=at_ms)
-    return ballot
-
-
-def _check_change(vote: Vote, earlier: Ballot, received_ms: int) -> None:
-    if not vote.may_change:
-        raise BallotRefused(Refusal.VOTED_ALREADY, vote_id=vote.id)
-    if received_ms < earlier.received_ms:
-        raise BallotRefused(Refusal.LATER_BALLOT, vote_id=vote.id)
-
-
-def _check_proxy(session: Session, vote: Vote, proxy: Proxy) -> None:
-    # One person is the same name with the same end of the telephone's number.
-    held = (
-        select(func.count())
-        .select_from(BallotProxy)
-        .join(Voter, Voter.ballot_id == BallotProxy.ballot_id)
-        .where(
-            BallotProxy.vote_id == vote.id,
-            BallotProxy.name == proxy.name.strip()[:MAX_PROXY_LENGTH],
-            BallotProxy.phone_end == proxy.phone_end,
-        )
-    )
-    if (session.scalar(held) or 0) >= vote.most_proxies:
-        raise BallotRefused(Refusal.TOO_MANY_PROXIES, vote_id=vote.id)
 
 
 def find_receipt(session: Session, receipt: str) -> FoundReceipt | None:

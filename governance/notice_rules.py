@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
+
+from governance.statutory_days import day_of, first_day_after, start_of
 
 
 class NoticeKind(StrEnum):
@@ -50,11 +50,9 @@ LONGEST_DAYS = 3660
 
 
 def until_ms(posted_ms: int, days: int, zone: str) -> int:
-    """The end of the last of so many days; the day of posting itself does not count (Civil Code, article 201).
+    """The end of the last of so many days; counted as `first_day_after` counts.
 
     >>> until_ms(1_795_406_400_000, 1, "Asia/Shanghai")  # noon of the 23rd: to the end of the 24th
     1795536000000
     """
-    there = ZoneInfo(zone)
-    day = datetime.fromtimestamp(posted_ms / 1000, there).date() + timedelta(days=days + 1)
-    return round(datetime.combine(day, time(), there).timestamp() * 1000)
+    return start_of(first_day_after(day_of(posted_ms, zone), days), zone)

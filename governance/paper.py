@@ -10,7 +10,8 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, ForeignKey, Index, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from governance.ballot import Ballot, NewBallot, Proxy, append_ballot, check_open
+from governance.ballot import NewBallot, Proxy
+from governance.ballot_box import TakenBallot, append_ballot, check_open
 from governance.tally import Channel, Choice
 from governance.vote import Vote, Voter, hold_vote, log_vote
 from governance.vote_errors import BallotRefused, Refusal
@@ -60,7 +61,7 @@ class Entered:
     """What became of a sheet; `ballot` once it is in the chain."""
 
     paper: PaperBallot
-    ballot: Ballot | None = None
+    ballot: TakenBallot | None = None
 
     @property
     def state(self) -> PaperState:

@@ -163,6 +163,15 @@ class ProposalRemark(Table):
     text: Mapped[str] = mapped_column(Text)
 
 
+def site_of_proposal(session: Session, proposal_id: int) -> str:
+    """The key of its site. Raises UnknownProposal."""
+    query = select(Site.key).join(Proposal, Proposal.site_id == Site.id).where(Proposal.id == proposal_id)
+    key = session.scalar(query)
+    if key is None:
+        raise UnknownProposal(proposal_id)
+    return key
+
+
 def get_proposal(session: Session, proposal_id: int, *, for_update: bool = False) -> Proposal:
     """Raises UnknownProposal."""
     query = select(Proposal).where(Proposal.id == proposal_id)

@@ -16,9 +16,9 @@ from governance.notice_rules import NoticeKind
 from governance.owners_share import owners_measure
 from governance.proposal import Proposal, SignedStep, reached_ms, signatures_of
 from governance.proposal_stages import SIGNING_PARTIES, Need, ProposalStage, UrgentCause
-from governance.publication import TOPIC_KINDS, is_published
+from governance.publication import TOPIC_KINDS, first_posted_ms, is_published
 from governance.ruleset import RULESETS
-from governance.statutory_days import Meeting, closing_range, day_of, earliest_opening
+from governance.statutory_days import NOTICE, Meeting, closing_range, day_of, earliest_opening
 from governance.tally import Reason
 from governance.vote_result import vote_result
 from models.equipment import Kind
@@ -43,6 +43,7 @@ NO_DATES = "The kind of meeting and the first and last day of the vote are neede
 OPENS_TOO_EARLY = "The topic must be posted %(days)s days before the vote: it may open on %(earliest)s at the earliest"
 CLOSES_OUTSIDE = "A vote that opens on %(opens)s may close from %(earliest)s to %(latest)s"
 TOPIC_NOT_POSTED = "The notice of the topic does not hang: what is not posted is not voted on"
+NOTICE_TOO_SHORT = "The notice has not hung for all its days yet: the vote may open on %(earliest)s at the earliest"
 NOBODY_TO_VOTE = "The owners' roll holds nobody whom this concerns: there is nobody to vote"
 NOT_OPEN_YET = "The vote was announced for %(earliest)s and may not open before"
 TOO_LATE_TO_OPEN = (
@@ -131,7 +132,7 @@ def _dates(_session: Session, asked: Asked) -> Found:
         return [Reason(NO_DATES)]
     earliest = earliest_opening(asked.today, wanted.meeting)
     if wanted.opens_on < earliest:
-        days = (earliest - asked.today).days
+        days = statutory_days.statutory(NOTICE[wanted.meeting], asked.today).days
         return [Reason(OPENS_TOO_EARLY, {"days": days, "earliest": earliest.isoformat()})]
     first, last = closing_range(wanted.opens_on)
     if not first <= wanted.closes_on <= last:
@@ -146,8 +147,14 @@ def _notice_days(session: Session, asked: Asked) -> Found:
         return [Reason(NO_DATES)]
     if asked.today < opens_on:
         return [Reason(NOT_OPEN_YET, {"earliest": opens_on.isoformat()})]
-    if not is_published(session, asked.proposal, TOPIC_KINDS, since_ms=reached_ms(session, asked.proposal)):
+    hangs_ms = first_posted_ms(session, asked.proposal, TOPIC_KINDS, since_ms=reached_ms(session, asked.proposal))
+    if hangs_ms is None:
         return [Reason(TOPIC_NOT_POSTED)]
+    # A correction of what is decided upon lets the days of notice begin anew.
+    meeting = Meeting(asked.proposal.meeting or Meeting.ORDINARY)
+    earliest = earliest_opening(day_of(hangs_ms, asked.proposal.site.timezone), meeting)
+    if asked.today < earliest:
+        return [Reason(NOTICE_TOO_SHORT, {"earliest": earliest.isoformat()})]
     if owners_measure(session, asked.proposal) is None:
         return [Reason(NOBODY_TO_VOTE)]
     shortest = statutory_days.statutory(statutory_days.Period.SHORTEST_VOTE, asked.today).days

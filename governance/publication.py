@@ -15,8 +15,14 @@ TOPIC_KINDS = frozenset(TOPIC_KIND.values())
 
 def is_published(session: Session, proposal: Proposal, kinds: Collection[NoticeKind], *, since_ms: int) -> bool:
     """Whether a notice of one of these kinds about the proposal was posted at that time or later."""
-    return any(
-        notice.posted_ms >= since_ms
-        for kind in kinds
-        for notice, _ in list_notices(session, kind=kind, subject=proposal.subject)
+    return first_posted_ms(session, proposal, kinds, since_ms=since_ms) is not None
+
+
+def first_posted_ms(
+    session: Session, proposal: Proposal, kinds: Collection[NoticeKind], *, since_ms: int
+) -> int | None:
+    """From when on the first notice of these kinds hangs that was posted at that time or later; None without one."""
+    posted = (
+        notice.posted_ms for kind in kinds for notice, _ in list_notices(session, kind=kind, subject=proposal.subject)
     )
+    return min((posted_ms for posted_ms in posted if posted_ms >= since_ms), default=None)

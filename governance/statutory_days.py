@@ -1,7 +1,8 @@
 """The days that law sets between the steps of a decision, as data with their source and the time they are in force.
 
 A period is counted in calendar days of the site's zone; the day on which it begins is not counted (Civil Code, article
-201). So what was posted on the 1st with 15 days of notice may be voted on from the 16th on.
+201) and its last day counts to its end (article 203). So what was posted on the 1st with 15 days of notice hangs to the
+end of the 16th and may be voted on from the 17th on. `first_day_after` is the one place where this is counted.
 """
 
 from collections.abc import Mapping
@@ -72,9 +73,22 @@ def statutory(period: Period, on: date) -> StatutoryDays:
     return next((row for row in reversed(rows) if row.since <= on), rows[0])
 
 
+def first_day_after(began_on: date, days: int) -> date:
+    """The day that follows a period of so many whole days; the day on which it began is none of them.
+
+    >>> first_day_after(date(2026, 11, 1), 15)
+    datetime.date(2026, 11, 17)
+    """
+    return began_on + timedelta(days=days + 1)
+
+
 def earliest_opening(posted_on: date, meeting: Meeting) -> date:
-    """The first day on which a topic posted that day may be voted on."""
-    return posted_on + timedelta(days=statutory(NOTICE[meeting], posted_on).days)
+    """The first day on which a topic posted that day may be voted on: it has hung for all the days of notice then.
+
+    "15 days before" could be read a day shorter. A vote that opens a day later is valid either way; one that opens a
+    day too early can be contested.
+    """
+    return first_day_after(posted_on, statutory(NOTICE[meeting], posted_on).days)
 
 
 def closing_range(opens_on: date) -> tuple[date, date]:
@@ -91,7 +105,7 @@ def publish_by(decided_on: date) -> date:
 
 def disclosed_until(posted_on: date) -> date:
     """The first day on which a disclosure may be taken down."""
-    return posted_on + timedelta(days=statutory(Period.SHORTEST_DISCLOSURE, posted_on).days)
+    return first_day_after(posted_on, statutory(Period.SHORTEST_DISCLOSURE, posted_on).days)
 
 
 def day_of(at_ms: int, zone: str) -> date:

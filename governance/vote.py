@@ -287,9 +287,14 @@ def server_ms(session: Session, now_ms: int) -> int:
 
 
 def is_over(session: Session, vote: Vote, *, now_ms: int) -> bool:
+    return has_ended(vote, at_ms=server_ms(session, now_ms))
+
+
+def has_ended(vote: Vote, *, at_ms: int) -> bool:
+    """Whether it is over at a moment that `server_ms` told."""
     # The hashed terms hold against a row that somebody changed.
     ends_ms = min(vote.closes_ms, int(vote.terms["closes_ms"]))
-    return vote.closed_ms is not None or server_ms(session, now_ms) >= ends_ms
+    return vote.closed_ms is not None or at_ms >= ends_ms
 
 
 def frozen_parts(session: Session, vote: Vote) -> list[Part]:
@@ -309,7 +314,10 @@ def parts_of_voters(session: Session, voter_ids: Sequence[int]) -> dict[int, lis
 
 
 def log_vote(session: Session, vote: Vote, verb: str, data: dict[str, Any], actor: Actor, *, now_ms: int) -> None:
-    entry = Entry(
+    activity.append(session, [vote_entry(vote, verb, data, actor)], now_ms=now_ms)
+
+
+def vote_entry(vote: Vote, verb: str, data: dict[str, Any], actor: Actor) -> Entry:
+    return Entry(
         verb, vote.subject, actor=actor.name, site=vote.site.key, data={"proposal_id": vote.proposal_id, **data}
     )
-    activity.append(session, [entry], now_ms=now_ms)

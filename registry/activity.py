@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, cast, insert, or_, select
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, cast, insert, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from registry.database import BigId, Table, compact_json
@@ -46,6 +46,9 @@ class ActivityHead(Table):
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     last_id: Mapped[int] = mapped_column(BigInteger)
     last_hash: Mapped[str] = mapped_column(String(64))
+
+
+LOG, HEAD = (each.metadata.tables[each.__tablename__] for each in (Activity, ActivityHead))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +88,15 @@ def entry_hash(
 
 def append(session: Session, entries: Sequence[Entry], *, now_ms: int) -> int:
     """Appends within the caller's transaction; returns the id of the last row written."""
-    head = session.scalars(select(ActivityHead).where(ActivityHead.id == HEAD_ID).with_for_update()).one()
+    # Tables and not objects: whatever happens here is appended to this log, and nobody looks at the objects.
+    session.flush()
+    held = select(HEAD.c.last_id, HEAD.c.last_hash).where(HEAD.c.id == HEAD_ID).with_for_update()
+    last_id_, last_hash = session.execute(held).one()
     rows = []
     for entry in entries:
-        id_ = head.last_id + 1
+        last_id_ += 1
         digest = entry_hash(
-            id_=id_,
+            id_=last_id_,
             at_ms=now_ms,
             actor=entry.actor,
             verb=entry.verb,
@@ -98,11 +104,11 @@ def append(session: Session, entries: Sequence[Entry], *, now_ms: int) -> int:
             site=entry.site,
             unit_id=entry.unit_id,
             data=entry.data,
-            previous=head.last_hash,
+            previous=last_hash,
         )
         rows.append(
             {
-                "id": id_,
+                "id": last_id_,
                 "at_ms": now_ms,
                 "actor": entry.actor,
                 "verb": entry.verb,
@@ -110,15 +116,15 @@ def append(session: Session, entries: Sequence[Entry], *, now_ms: int) -> int:
                 "site": entry.site,
                 "unit_id": entry.unit_id,
                 "data": entry.data,
-                "previous_hash": head.last_hash,
+                "previous_hash": last_hash,
                 "hash": digest,
             }
         )
-        head.last_id, head.last_hash = id_, digest
+        last_hash = digest
     if rows:
-        session.execute(insert(Activity), rows)
-        session.flush()
-    return head.last_id
+        session.execute(insert(LOG), rows)
+        session.execute(update(HEAD).where(HEAD.c.id == HEAD_ID).values(last_id=last_id_, last_hash=last_hash))
+    return int(last_id_)
 
 
 def last_id(session: Session) -> int:

@@ -8,8 +8,9 @@ from sqlalchemy import BigInteger, ForeignKey, String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from registry.database import Table
-from registry.person import Person
-from registry.role import Actor
+from registry.person import Person, RoleGrant
+from registry.role import Actor, Grant, Role
+from registry.site import Site
 
 LIFETIME_MS = 12 * 3600 * 1000
 """A login ends a shift after it began; whoever is still there signs in again."""
@@ -64,13 +65,30 @@ def open_login(
 
 
 def find_login(session: Session, secret: str, *, purpose: Purpose, now_ms: int) -> SignedIn | None:
-    query = select(Login).where(
-        Login.secret_hash == _hash(secret), Login.purpose == purpose.value, Login.expires_ms > now_ms
+    # Every request asks this: plain rows take half the time of objects.
+    query = (
+        select(Login.csrf_token, Login.expires_ms, Person.id, Person.name, Person.display_name, Person.language)
+        .join(Person, Login.person_id == Person.id)
+        .where(Login.secret_hash == _hash(secret), Login.purpose == purpose.value, Login.expires_ms > now_ms)
+        .where(Person.is_active)
     )
-    login = session.scalar(query)
-    if login is None or not login.person.is_active:
+    found = session.execute(query).one_or_none()
+    if found is None:
         return None
-    return SignedIn(login.person.as_actor(), login.csrf_token, login.expires_ms)
+    granted = (
+        select(RoleGrant.role, Site.key)
+        .outerjoin(Site, RoleGrant.site_id == Site.id)
+        .where(RoleGrant.person_id == found.id)
+        .order_by(RoleGrant.id)
+    )
+    actor = Actor(
+        name=found.name,
+        grants=tuple(Grant(Role(role), site) for role, site in session.execute(granted)),
+        person_id=found.id,
+        display_name=found.display_name,
+        language=found.language,
+    )
+    return SignedIn(actor, found.csrf_token, found.expires_ms)
 
 
 def close_login(session: Session, secret: str) -> None:

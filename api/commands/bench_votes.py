@@ -103,7 +103,7 @@ def _crowded(
     token = service.sign_in()
     wanted = min(len(codes), int(rate_per_s * seconds))
     crowd, page_ms, memory_mb = Crowd(), list[float](), service.memory_mb()
-    began = monotonic()
+    began, cpu_s = monotonic(), service.cpu_s()
     senders = [
         threading.Thread(
             target=_send,
@@ -117,7 +117,7 @@ def _crowded(
     while any(sender.is_alive() for sender in senders):
         page_ms.append(_asked(connection, "GET", "/api/v1/tickets?stage=open", token)[1])
         threading.Event().wait(LOOK_S)
-    took_s = monotonic() - began
+    took_s, cpu_s = monotonic() - began, service.cpu_s() - cpu_s
     if not crowd.taken:
         raise BenchFailed("no ballot was taken")
     return {
@@ -125,9 +125,11 @@ def _crowded(
         "ballots_taken": crowd.taken,
         "ballots_refused": crowd.refused,
         "ballots_per_s": round(crowd.taken / took_s, 1),
+        "service_cpu_ms_per_ballot": round(cpu_s / crowd.taken * 1000, 2),
         "ballot_p50_ms": _percentile(crowd.ballot_ms, 50),
         "ballot_p99_ms": _percentile(crowd.ballot_ms, 99),
         "others_p50_ms": _percentile(page_ms, 50),
+        "others_p95_ms": _percentile(page_ms, 95),
         "others_p99_ms": _percentile(page_ms, 99),
         "memory_before_mb": round(memory_mb),
         "memory_after_mb": round(service.memory_mb()),

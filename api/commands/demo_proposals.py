@@ -14,6 +14,7 @@ from api.proposal_desk import gathered_ahead, make_step, publish
 from api.translations import Translator, msgid
 from governance import ballot, evidence_desk, execution, fund, procedure
 from governance.ballot import NewBallot
+from governance.ballot_box import cast_ballot
 from governance.evidence_entries import CoverKind, OptionKind
 from governance.notice_rules import NoticeKind
 from governance.owners_roll import replace_roll
@@ -222,7 +223,7 @@ def _overhaul_in_voting(
         choice = Choice.OBJECT if number % 7 == 0 else Choice.ABSTAIN if number % 23 == 0 else Choice.CONSENT
         voter = ballot.find_by_key(session, vote, f"Y{number:04d}")
         if number != 7:
-            ballot.cast_ballot(
+            cast_ballot(
                 session,
                 vote.id,
                 voter.id,

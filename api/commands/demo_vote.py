@@ -9,6 +9,7 @@ from api.proposal_desk import make_step, publish
 from api.translations import Translator, msgid
 from governance import ballot, evidence_desk, procedure
 from governance.ballot import NewBallot
+from governance.ballot_box import cast_ballot
 from governance.evidence_entries import OptionKind
 from governance.notice_rules import NoticeKind
 from governance.owners_roll import list_parts
@@ -112,6 +113,6 @@ def _voted(session: Session, proposal_id: int, cast: People, _: Translator) -> N
     for number, (key, choice) in enumerate(zip(owners, CHOICES, strict=False), start=1):
         voter = ballot.find_by_key(session, vote, key)
         new = NewBallot(choice=choice, channel=Channel.ELECTRONIC)
-        ballot.cast_ballot(
+        cast_ballot(
             session, vote.id, voter.id, new, receipt=f"demo-lights-{number}", now_ms=opens_ms + number * every_ms
         )

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.ballot_desk import ballot_desk
 from api.pages.notices import desk_of, too_often, wait_for
 from api.pages.rendering import reader_of, render
 from api.pages.vote_page import receipt_page
@@ -18,6 +19,7 @@ from api.security import check_same_origin
 from api.voting_desk import as_code, as_receipt, counting_refusals, draw_receipt
 from governance import ballot
 from governance.ballot import NewBallot
+from governance.ballot_box import AskedBallot
 from governance.identity import CHECKS
 from governance.masking import mask_name
 from governance.tally import Channel, Choice
@@ -69,19 +71,16 @@ def cast(request: Request, held: Held, code: str, choice: Text = "", identity: T
 
 def _cast(request: Request, held: Resources, code: str, choice: str, identity: str) -> Response:
     chosen = next((each for each in Choice if each.value == choice), None)
-    with held.database.writing() as session:
+    with held.database.reading() as session:
         vote, voter = ballot.find_by_link(session, code)
         if chosen is None:
             return _form(request, session, vote, voter, code, nothing_chosen=True)
-        vote_id, voter_id = vote.id, voter.id
-        is_right = ballot.check_identity(session, vote, voter, identity)
-    if not is_right:
-        raise BallotRefused(Refusal.WRONG_IDENTITY, vote_id=vote_id)
-    receipt = draw_receipt()
-    with held.database.writing() as session:
-        made = ballot.cast_ballot(session, vote_id, voter_id, NewBallot(chosen), receipt=receipt, now_ms=held.clock())
-        replaces = made.replaces
-    return receipt_page(request, vote, replaces, receipt, chosen)
+        asked = AskedBallot(
+            vote.id, voter.id, NewBallot(chosen), draw_receipt(), link=ballot.link_hash(code), answer=identity
+        )
+    made = ballot_desk(request).cast(asked)
+    with held.database.reading() as session:
+        return receipt_page(request, session.get_one(Vote, asked.vote_id), made.replaces, asked.receipt, chosen)
 
 
 def _form(

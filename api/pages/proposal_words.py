@@ -166,6 +166,7 @@ REASONS = (
     msgid("The topic must be posted %(days)s days before the vote: it may open on %(earliest)s at the earliest"),
     msgid("A vote that opens on %(opens)s may close from %(earliest)s to %(latest)s"),
     msgid("The notice of the topic does not hang: what is not posted is not voted on"),
+    msgid("The notice has not hung for all its days yet: the vote may open on %(earliest)s at the earliest"),
     msgid("The owners' roll holds nobody whom this concerns: there is nobody to vote"),
     msgid("The vote was announced for %(earliest)s and may not open before"),
     msgid(

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.ballot_desk import ballot_desk
 from api.pages.moments import duration_text
 from api.pages.rendering import Reader, reader_of, render
 from api.pages.vote_words import CHOICE_TITLES, OBJECTION_FAULTS, OBJECTION_TITLES, REFUSAL_WORDS
@@ -18,6 +19,7 @@ from api.voting_desk import counting_refusals, draw_receipt
 from governance import ballot, objection, paper, vote_result
 from governance.area import area_m2
 from governance.ballot import NewBallot
+from governance.ballot_box import AskedBallot
 from governance.notice import list_notices
 from governance.objection import Objection, ObjectionRefused, ObjectionState
 from governance.ruleset import RULESETS, Limit
@@ -180,16 +182,16 @@ def cast(
     if chosen is None:
         problem = reader._("Choose one of the three.")
         return vote_page(request, actor, held, proposal_id, problem=problem, status_code=422)
-    receipt = draw_receipt()
     try:
-        with counting_refusals(held.database), held.database.writing() as session:
-            proposal_seen(request, session, actor, proposal_id)
-            vote = get_vote(session, proposal_id)
-            voter = own_voter(session, vote, actor, owner or None)
-            made = ballot.cast_ballot(
-                session, vote.id, voter.id, NewBallot(chosen), receipt=receipt, now_ms=held.clock()
-            )
-            return receipt_page(request, vote, made.replaces, receipt, chosen)
+        with counting_refusals(held.database):
+            with held.database.reading() as session:
+                proposal_seen(request, session, actor, proposal_id)
+                vote = get_vote(session, proposal_id)
+                voter = own_voter(session, vote, actor, owner or None)
+                asked = AskedBallot(vote.id, voter.id, NewBallot(chosen), draw_receipt())
+            made = ballot_desk(request).cast(asked)
+        with held.database.reading() as session:
+            return receipt_page(request, session.get_one(Vote, asked.vote_id), made.replaces, asked.receipt, chosen)
     except BallotRefused as refused:
         problem = reader._(REFUSAL_WORDS[refused.reason])
         return vote_page(request, actor, held, proposal_id, problem=problem, status_code=409)

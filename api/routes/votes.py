@@ -10,16 +10,20 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from api.ballot_desk import ballot_desk
 from api.commands.tally import as_json
 from api.pages.rendering import chosen_language
-from api.resources import Held, Resources
+from api.resources import Held
 from api.routes.parameters import Id, Text
 from api.routes.proposals import proposal_seen
-from api.security import ApiActor
+from api.security import ApiActor, check_site
 from api.translations import translator
 from api.voting_desk import counting_refusals, draw_receipt
 from governance import ballot, paper
 from governance.ballot import NewBallot
+from governance.ballot_box import AskedBallot
+from governance.errors import UnknownProposal
+from governance.proposal import site_of_proposal
 from governance.tally import Choice
 from governance.vote import Vote, Voter, get_vote, is_over, turnout_of
 from governance.vote_errors import BallotRefused, Refusal
@@ -81,30 +85,27 @@ class TallyShape(BaseModel):
 @router.post("/{proposal_id}/ballots", status_code=201)
 def cast(request: Request, actor: ApiActor, held: Held, proposal_id: Id, new: NewBallotShape) -> CastBallot:
     """Casts, or changes, a ballot of the caller. Times that a client might say are not heard: the server's clock is."""
-    with held.database.reading() as session:
-        proposal_seen(request, session, actor, proposal_id)
-        vote_id = get_vote(session, proposal_id).id
+    receipt = draw_receipt()
     with counting_refusals(held.database):
-        return _cast(held, actor, proposal_id, vote_id, new)
-
-
-def _cast(held: Resources, actor: Actor, proposal_id: int, vote_id: int, new: NewBallotShape) -> CastBallot:
-    if new.link is not None:
-        with held.database.writing() as session:
-            vote, voter = ballot.find_by_link(session, new.link)
-            if vote.id != vote_id:
-                raise BallotRefused(Refusal.FORGED_LINK, vote_id=vote_id)
-            voter_id, is_right = voter.id, ballot.check_identity(session, vote, voter, new.identity)
-        if not is_right:
-            raise BallotRefused(Refusal.WRONG_IDENTITY, vote_id=vote_id)
-    else:
         with held.database.reading() as session:
-            voter_id = own_voter(session, get_vote(session, proposal_id), actor, new.owner).id
-    with held.database.writing() as session:
-        made = ballot.cast_ballot(
-            session, vote_id, voter_id, NewBallot(new.choice), receipt=(receipt := draw_receipt()), now_ms=held.clock()
-        )
-        return CastBallot(receipt=receipt, seq=made.seq, replaces=made.replaces, hash=made.hash)
+            site = site_of_proposal(session, proposal_id)
+            check_site(request, actor, site, unknown=UnknownProposal(proposal_id))
+            vote_id, voter_id = _voter(session, actor, proposal_id, new)
+        link = ballot.link_hash(new.link) if new.link is not None else None
+        asked = AskedBallot(vote_id, voter_id, NewBallot(new.choice), receipt, link=link, answer=new.identity)
+        made = ballot_desk(request).cast(asked)
+    return CastBallot(receipt=receipt, seq=made.seq, replaces=made.replaces, hash=made.hash)
+
+
+def _voter(session: Session, actor: Actor, proposal_id: int, new: NewBallotShape) -> tuple[int, int]:
+    """The vote and the entry of its roll that a ballot is for. Raises UnknownVote, BallotRefused."""
+    if new.link is None:
+        vote = get_vote(session, proposal_id)
+        return vote.id, own_voter(session, vote, actor, new.owner).id
+    linked = ballot.find_linked(session, new.link)
+    if linked.proposal_id != proposal_id:
+        raise BallotRefused(Refusal.FORGED_LINK, vote_id=get_vote(session, proposal_id).id)
+    return linked.vote_id, linked.voter_id
 
 
 def own_voter(session: Session, vote: Vote, actor: Actor, owner: str | None) -> Voter:

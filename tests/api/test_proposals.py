@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from governance.notice import list_notices
 from governance.owners_roll import replace_roll
+from governance.proposal import get_proposal
 from governance.roll_file import RollRow
 from registry.role import SYSTEM, Role
 from registry.site import get_site
@@ -111,30 +113,35 @@ def test_a_step_that_is_not_possible_tells_those_that_are(town: Town) -> None:
 
 def test_a_vote_too_early_is_refused_with_the_earliest_date(town: Town) -> None:
     number = town.pre_review()
-    answer = town.step(number, "posted", meeting="ordinary", opens_on="2026-12-07", closes_on="2026-12-20")
+    answer = town.step(number, "posted", meeting="ordinary", opens_on="2026-12-08", closes_on="2026-12-20")
     assert answer.status_code == 409
-    assert answer.json()["lacking"][0]["facts"] == {"days": 15, "earliest": "2026-12-08"}
-    answer = town.step(number, "posted", meeting="ordinary", opens_on="2026-12-08", closes_on="2026-12-12")
-    assert answer.json()["lacking"][0]["facts"]["earliest"] == "2026-12-13"
-    answer = town.step(number, "posted", meeting="ordinary", opens_on="2026-12-08", closes_on="2026-12-13")
+    assert answer.json()["lacking"][0]["facts"] == {"days": 15, "earliest": "2026-12-09"}
+    answer = town.step(number, "posted", meeting="ordinary", opens_on="2026-12-09", closes_on="2026-12-13")
+    assert answer.json()["lacking"][0]["facts"]["earliest"] == "2026-12-14"
+    answer = town.step(number, "posted", meeting="ordinary", opens_on="2026-12-09", closes_on="2026-12-14")
     assert answer.status_code == 200, answer.text
     assert answer.json()["ruleset"] == "civil-code-2021"
-    assert answer.json()["dates"]["disclosed_until"] == "2026-12-08"
+    assert answer.json()["dates"]["disclosed_until"] == "2026-12-09"
     early = town.step(number, "voting")
     assert early.status_code == 409
-    assert early.json()["dates"]["opens_on"] == "2026-12-08"
-    assert early.json()["lacking"][0]["facts"] == {"earliest": "2026-12-08"}
+    assert early.json()["dates"]["opens_on"] == "2026-12-09"
+    assert early.json()["lacking"][0]["facts"] == {"earliest": "2026-12-09"}
 
 
 def test_the_topic_hangs_as_a_public_notice_from_the_moment_it_is_posted(town: Town) -> None:
     number = town.pre_review()
-    town.step(number, "posted", meeting="ordinary", opens_on="2026-12-08", closes_on="2026-12-13")
+    town.step(number, "posted", meeting="ordinary", opens_on="2026-12-09", closes_on="2026-12-14")
     with town.world.database.writing() as session:
         rows = [RollRow("a", "1-101", 80_000_000), RollRow("b", "1-102", 70_000_000)]
         replace_roll(session, get_site(session, HERE), rows, reason="", actor=SYSTEM, now_ms=town.world.clock())
-    town.pass_days(15)
+    town.pass_days(16)
     answer = town.step(number, "voting")
     assert answer.status_code == 200, answer.text
+    with town.world.database.reading() as session:
+        proposal = get_proposal(session, number)
+        assert proposal.closes_ms is not None
+        hangs = [list_notices(session, posted_at_ms=proposal.closes_ms + after_ms) for after_ms in (-1, 0)]
+    assert [len(found) for found in hangs] == [1, 0], "it hangs to the very end of the vote"
 
 
 def test_the_evidence_is_frozen_when_it_is_posted(town: Town) -> None:
@@ -142,7 +149,7 @@ def test_the_evidence_is_frozen_when_it_is_posted(town: Town) -> None:
     before = town.get(f"/{number}/evidence", Role.OWNER)
     assert before["is_frozen"] is False
     assert before["content"]["sections"][0]["units"][0]["unit"] == LIFT.path
-    town.step(number, "posted", meeting="ordinary", opens_on="2026-12-08", closes_on="2026-12-13")
+    town.step(number, "posted", meeting="ordinary", opens_on="2026-12-09", closes_on="2026-12-14")
     town.pass_days(1)
     frozen = town.get(f"/{number}/evidence", Role.OWNER)
     assert (frozen["is_frozen"], frozen["is_intact"]) == (True, True)

@@ -20,6 +20,7 @@ from api.security import SESSION_COOKIE
 from api.settings import Settings
 from governance import ballot, procedure
 from governance.ballot import NewBallot
+from governance.ballot_box import cast_ballot
 from governance.notice import list_notices
 from governance.notice_rules import NoticeKind
 from governance.roll_link import link_person
@@ -94,7 +95,7 @@ def cast_all_but_the_first(compound: Compound, choices: list[Choice | None]) -> 
         for number, choice in enumerate(choices):
             if choice is not None and number:
                 voter = ballot.find_by_key(session, vote, f"y{number:03d}")
-                ballot.cast_ballot(
+                cast_ballot(
                     session, vote.id, voter.id, NewBallot(choice=choice), receipt=f"r{number}", now_ms=compound.now_ms
                 )
 
@@ -102,7 +103,7 @@ def cast_all_but_the_first(compound: Compound, choices: list[Choice | None]) -> 
 def post_and_open(story: Story, page: Page) -> None:
     """The committee posts the topic for fifteen days and opens the vote, by the buttons of its page."""
     compound = story.compound
-    opens_on = compound.day + timedelta(days=15)
+    opens_on = compound.day + timedelta(days=16)
     path = f"/proposals/{compound.proposal_id}"
     story.enter(page, path, Role.COMMITTEE_MEMBER)
     page.locator("[name=opens_on]").fill(opens_on.isoformat())

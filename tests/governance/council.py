@@ -48,7 +48,7 @@ ROLL = [RollRow(owner, f"1-{owner}01", area, building="1") for owner, area in ((
 class Council:
     database: Database
     day: date = TODAY
-    opens_after: int = 15
+    opens_after: int = 16
     votes_days: int = 10
     ids: list[int] = field(default_factory=list)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from governance import ballot, owners_roll, vote
-from governance.ballot import Ballot, NewBallot
+from governance.ballot import NewBallot
+from governance.ballot_box import TakenBallot, cast_ballot
 from governance.proposal import Proposal
 from governance.proposal_stages import Procedure, ProposalStage
 from governance.roll_file import RollRow
@@ -76,13 +77,13 @@ class Polling:
         channel: Channel = Channel.ELECTRONIC,
         now_ms: int = NOW_MS + 1,
         session: Session | None = None,
-    ) -> Ballot:
+    ) -> TakenBallot:
         if session is None:
             with self.database.writing() as session:
                 return self.cast(owner, choice, channel=channel, now_ms=now_ms, session=session)
         found = vote.get_vote(session, self.proposal_id)
         voter = ballot.find_by_key(session, found, owner)
-        return ballot.cast_ballot(
+        return cast_ballot(
             session, found.id, voter.id, NewBallot(choice, channel), receipt=self.receipt(), now_ms=now_ms
         )
 

@@ -34,7 +34,7 @@ def council(database: Database, monkeypatch: pytest.MonkeyPatch) -> Council:
 def approved(council: Council, **draft: object) -> int:
     proposal_id = council.pre_review(**draft)
     council.post(proposal_id)
-    council.pass_days(15)
+    council.pass_days(16)
     council.move(proposal_id, S.VOTING, GUO)
     council.pass_days(11)
     council.move(proposal_id, S.APPROVED, GUO)
@@ -61,7 +61,7 @@ def test_before_the_resolution_there_is_no_contract_no_settlement_and_no_payment
         if stage == "posted":
             council.post(proposal_id)
         elif stage == "voting":
-            council.pass_days(15)
+            council.pass_days(16)
             council.move(proposal_id, S.VOTING, GUO)
         elif stage == "approved":
             council.pass_days(11)
@@ -77,7 +77,7 @@ def test_before_the_resolution_there_is_no_contract_no_settlement_and_no_payment
 
 def test_the_decision_is_published_before_anything_is_carried_out(council: Council) -> None:
     proposal_id = approved(council)
-    with pytest.raises(StepLacks, match="is to be by 2026-03-30"):
+    with pytest.raises(StepLacks, match="is to be by 2026-03-31"):
         council.move(proposal_id, S.EXECUTING, GUO)
     council.publish(proposal_id, NoticeKind.RESULT)
     council.move(proposal_id, S.EXECUTING, GUO)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import date, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from alerts import incident
 from alerts.severity import Severity
 from alerts.ticket import open_ticket
 from alerts.ticket_stages import Stage, TicketKind
-from governance import procedure, proposal_needs
+from governance import notice, procedure, proposal_needs
 from governance.errors import (
     InvalidProposal,
     SignedForAnother,
@@ -21,11 +20,12 @@ from governance.errors import (
     SteppedMeanwhile,
 )
 from governance.evidence import Gathered, frozen_packs
+from governance.notice import NoticeText
 from governance.proposal import RemarkKind, get_proposal, moves_of
 from governance.proposal_needs import CHECKS
 from governance.proposal_stages import AUTHORISED, FINAL_STAGES, MOVES, Need, Procedure, ProposalStage, UrgentCause
 from governance.ruleset import Matter
-from governance.statutory_days import STATUTORY_DAYS, Meeting, Period, earliest_opening, end_of, publish_by, statutory
+from governance.statutory_days import Meeting, end_of
 from governance.vote_result import CountedVote
 from models.equipment import Kind
 from registry import activity
@@ -114,7 +114,7 @@ def test_a_proposal_goes_the_four_steps_and_each_stands_in_the_history_and_in_th
     proposal_id = council.pre_review()
     council.post(proposal_id)
     count_says(monkeypatch, YES)
-    council.pass_days(15)
+    council.pass_days(16)
     council.move(proposal_id, S.VOTING, GUO)
     council.pass_days(11)
     council.move(proposal_id, S.APPROVED, LIN)
@@ -133,8 +133,8 @@ def test_a_proposal_goes_the_four_steps_and_each_stands_in_the_history_and_in_th
         assert verbs.count("proposal.moved") == 6
         assert proposal.result == {"approved": True}
         assert proposal.ruleset == "civil-code-2021"
-        assert proposal.decided_on == TODAY + timedelta(days=25)
-        assert proposal.dates["publish_by"] == (TODAY + timedelta(days=28)).isoformat()
+        assert proposal.decided_on == TODAY + timedelta(days=26)
+        assert proposal.dates["publish_by"] == (TODAY + timedelta(days=29)).isoformat()
 
 
 def test_a_step_out_of_order_is_refused_with_those_that_are_possible(council: Council) -> None:
@@ -269,10 +269,10 @@ def test_numbers_count_the_proposals_of_a_site_in_a_year(council: Council) -> No
 @pytest.mark.parametrize(
     ("meeting", "after", "is_possible"),
     [
-        (Meeting.ORDINARY, 14, False),
-        (Meeting.ORDINARY, 15, True),
-        (Meeting.EXTRAORDINARY, 6, False),
-        (Meeting.EXTRAORDINARY, 7, True),
+        (Meeting.ORDINARY, 15, False),
+        (Meeting.ORDINARY, 16, True),
+        (Meeting.EXTRAORDINARY, 7, False),
+        (Meeting.EXTRAORDINARY, 8, True),
     ],
 )
 def test_a_vote_opens_after_the_days_of_notice(
@@ -286,7 +286,7 @@ def test_a_vote_opens_after_the_days_of_notice(
     with pytest.raises(StepLacks) as refused:
         council.post(proposal_id, council.dates(meeting))
     needed = 15 if meeting is Meeting.ORDINARY else 7
-    earliest = (TODAY + timedelta(days=needed)).isoformat()
+    earliest = (TODAY + timedelta(days=needed + 1)).isoformat()
     assert refused.value.lacking[0]["facts"] == {"days": needed, "earliest": earliest}
     assert earliest in str(refused.value)
 
@@ -298,7 +298,7 @@ def test_a_vote_lasts_five_to_sixty_days(council: Council, days: int, is_possibl
     if is_possible:
         council.post(proposal_id)
     else:
-        with pytest.raises(StepLacks, match="may close from 2026-03-22 to 2026-05-16"):
+        with pytest.raises(StepLacks, match="may close from 2026-03-23 to 2026-05-17"):
             council.post(proposal_id)
 
 
@@ -308,12 +308,32 @@ def test_a_vote_does_not_open_before_its_day_and_not_without_its_notice(
     count_says(monkeypatch, None)
     proposal_id = council.pre_review()
     council.move(proposal_id, S.POSTED, GUO, vote_dates=council.dates())
-    council.pass_days(14)
-    with pytest.raises(StepLacks, match="announced for 2026-03-17"):
+    council.pass_days(15)
+    with pytest.raises(StepLacks, match="announced for 2026-03-18"):
         council.move(proposal_id, S.VOTING, GUO)
     council.pass_days(1)
     with pytest.raises(StepLacks, match="what is not posted is not voted on"):
         council.move(proposal_id, S.VOTING, GUO)
+
+
+def test_a_notice_that_was_corrected_in_what_matters_hangs_for_all_its_days_again(
+    council: Council, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_says(monkeypatch, None)
+    proposal_id = council.pre_review()
+    council.post(proposal_id)
+    council.pass_days(2)
+    with council.database.writing() as session:
+        [(posted, _)] = notice.list_notices(session, subject=get_proposal(session, proposal_id).subject)
+        new = NoticeText("Notice", "Another amount")
+        notice.correct_notice(
+            session, posted, new, reason="miscounted", restarts=True, actor=GUO, now_ms=council.now_ms
+        )
+    council.pass_days(15)
+    with pytest.raises(StepLacks, match="may open on 2026-03-20 at the earliest"):
+        council.move(proposal_id, S.VOTING, GUO)
+    council.pass_days(1)
+    council.move(proposal_id, S.VOTING, GUO)
 
 
 def test_a_vote_that_opens_so_late_that_it_would_be_too_short_is_announced_anew(
@@ -322,7 +342,7 @@ def test_a_vote_that_opens_so_late_that_it_would_be_too_short_is_announced_anew(
     count_says(monkeypatch, None)
     proposal_id = council.pre_review()
     council.post(proposal_id)
-    council.pass_days(15 + 6)
+    council.pass_days(16 + 6)
     with pytest.raises(StepLacks, match="announced anew"):
         council.move(proposal_id, S.VOTING, GUO)
     council.move(proposal_id, S.DRAFTED, GUO, "It was not opened in time")
@@ -339,19 +359,6 @@ def test_a_vote_ends_at_the_end_of_its_last_day_in_the_zone_of_the_site(council:
         assert proposal.closes_ms == end_of(proposal.closes_on, ZONE)
 
 
-def test_days_of_law_are_data_with_their_source_and_without_gaps() -> None:
-    for period in Period:
-        rows = [row for row in STATUTORY_DAYS if row.period is period]
-        assert rows[-1].until is None
-        for earlier, later in pairwise(rows):
-            assert earlier.until is not None
-            assert later.since == earlier.until + timedelta(days=1)
-        assert all(row.source for row in rows)
-    assert statutory(Period.NOTICE_EXTRAORDINARY, date(2017, 1, 1)).days == 15
-    assert earliest_opening(date(2024, 2, 20), Meeting.ORDINARY) == date(2024, 3, 6)
-    assert publish_by(date(2026, 12, 31)) == date(2027, 1, 3)
-
-
 # The result decides
 
 
@@ -359,7 +366,7 @@ def voted(council: Council, monkeypatch: pytest.MonkeyPatch, counted: CountedVot
     proposal_id = council.pre_review()
     council.post(proposal_id)
     count_says(monkeypatch, counted)
-    council.pass_days(15)
+    council.pass_days(16)
     council.move(proposal_id, S.VOTING, GUO)
     return proposal_id
 
@@ -369,7 +376,7 @@ def test_nobody_chooses_the_outcome_by_hand(
     council: Council, monkeypatch: pytest.MonkeyPatch, counted: CountedVote, wanted: ProposalStage
 ) -> None:
     proposal_id = voted(council, monkeypatch, counted)
-    with pytest.raises(StepLacks, match="runs until the end of 2026-03-27"):
+    with pytest.raises(StepLacks, match="runs until the end of 2026-03-28"):
         council.move(proposal_id, wanted, GUO)
     council.pass_days(11)
     with pytest.raises(StepLacks, match="The count says"):

@@ -15,6 +15,7 @@ from api.proposal_desk import make_step, publish
 from api.translations import translator
 from governance import ballot, evidence_desk, execution, fund, procedure
 from governance.ballot import NewBallot
+from governance.ballot_box import cast_ballot
 from governance.errors import StepLacks, StepNotPossible
 from governance.evidence_entries import OptionKind
 from governance.notice_rules import NoticeKind
@@ -166,7 +167,7 @@ class Compound:
         self.step(S.PRE_REVIEWED, LIN, "The need is shown")
 
     def vote(self, choices: Sequence[Choice | None]) -> None:
-        opens_on = self.day + timedelta(days=15)
+        opens_on = self.day + timedelta(days=16)
         self.step(S.POSTED, GUO, dates=VoteDates(Meeting.ORDINARY, opens_on, opens_on + timedelta(days=14)))
         with pytest.raises(StepLacks):
             self.step(S.VOTING, GUO)
@@ -178,7 +179,7 @@ class Compound:
                 if choice is not None:
                     voter = ballot.find_by_key(session, vote, f"y{number:03d}")
                     new = NewBallot(choice=choice)
-                    ballot.cast_ballot(session, vote.id, voter.id, new, receipt=f"r{number}", now_ms=self.now_ms)
+                    cast_ballot(session, vote.id, voter.id, new, receipt=f"r{number}", now_ms=self.now_ms)
         with pytest.raises(StepNotPossible):
             self.step(S.EXECUTING, GUO)
         self.day = opens_on + timedelta(days=15)

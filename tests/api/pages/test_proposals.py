@@ -66,8 +66,8 @@ def test_a_draft_is_written_proposed_and_signed_by_three_people(town: dict[Role,
         f"{address}/steps", to="posted", meeting="ordinary", opens_on="2026-12-01", closes_on="2026-12-20"
     )
     assert early.status == 409
-    assert "it may open on 2026-12-08 at the earliest" in early.text
-    committee.post(f"{address}/steps", to="posted", meeting="ordinary", opens_on="2026-12-08", closes_on="2026-12-20")
+    assert "it may open on 2026-12-09 at the earliest" in early.text
+    committee.post(f"{address}/steps", to="posted", meeting="ordinary", opens_on="2026-12-09", closes_on="2026-12-20")
     page = town[Role.OWNER].get(address)
     assert "SHA-256" in page.text
     assert "Posted" in page.text
@@ -160,8 +160,8 @@ def test_the_vote_opens_from_the_page(world: World, town: dict[Role, Browser]) -
         town[role].post(f"{address}/signatures", party=party)
     committee.post(f"{address}/steps", to="tabled")
     town[Role.COMMUNITY_OFFICER].post(f"{address}/steps", to="pre_reviewed", note="Fine")
-    committee.post(f"{address}/steps", to="posted", meeting="ordinary", opens_on="2026-12-08", closes_on="2026-12-20")
-    world.clock.move_s(15 * DAY_S)
+    committee.post(f"{address}/steps", to="posted", meeting="ordinary", opens_on="2026-12-09", closes_on="2026-12-20")
+    world.clock.move_s(16 * DAY_S)
     again = Browser(world, world.session((Role.COMMITTEE_MEMBER, HERE)))
     again.post(f"{address}/steps", to="voting")
     assert "Owners are voting" in again.get(address).text
