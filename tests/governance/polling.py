@@ -35,7 +35,13 @@ def roll_of(owners: int, *, building: str = "1") -> list[RollRow]:
 
 
 def proposal_of(
-    session: Session, site: Site, *, ruleset: str = NEW_LAW, building: str = "", days: int = 10
+    session: Session,
+    site: Site,
+    *,
+    ruleset: str = NEW_LAW,
+    building: str = "",
+    days: int = 10,
+    now_ms: int = NOW_MS,
 ) -> Proposal:
     proposal = Proposal(
         site=site,
@@ -48,9 +54,9 @@ def proposal_of(
         building=building,
         amount_fen=1,
         created_by="keeper",
-        created_ms=NOW_MS,
-        updated_ms=NOW_MS,
-        closes_ms=NOW_MS + days * DAY_MS,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        closes_ms=now_ms + days * DAY_MS,
     )
     session.add(proposal)
     session.flush()
@@ -95,13 +101,14 @@ def opened(
     rules: VoteRules | None = None,
     building: str = "",
     ruleset: str = NEW_LAW,
+    now_ms: int = NOW_MS,
 ) -> Polling:
     with database.writing() as session:
-        site = find_site(session, "xiaohe") or add_site(session, key="xiaohe", now_ms=NOW_MS)
+        site = find_site(session, "xiaohe") or add_site(session, key="xiaohe", now_ms=now_ms)
         rows = roll_of(5) if roll is None else roll
-        owners_roll.replace_roll(session, site, rows, reason="", actor=KEEPER, now_ms=NOW_MS)
+        owners_roll.replace_roll(session, site, rows, reason="", actor=KEEPER, now_ms=now_ms)
         if rules is not None:
             set_rules(session, site, rules, alias_secret="s" * 64)
-        proposal = proposal_of(session, site, ruleset=ruleset, building=building)
-        made: Vote = vote.open_vote(session, proposal, actor=KEEPER, now_ms=NOW_MS)
+        proposal = proposal_of(session, site, ruleset=ruleset, building=building, now_ms=now_ms)
+        made: Vote = vote.open_vote(session, proposal, actor=KEEPER, now_ms=now_ms)
         return Polling(database, made.id, proposal.id)
