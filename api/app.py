@@ -25,6 +25,7 @@ from api.edge import (
     Measured,
     Named,
 )
+from api.gathered_evidence import GatheredEvidence
 from api.metrics import ScrapedFacts, new_duration_histogram
 from api.report_desk import ReportDesk
 from api.resources import Resources
@@ -117,6 +118,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.report_desk = ReportDesk()
     app.state.answer_desk = AnswerDesk()
     app.state.voting_desk = VotingDesk()
+    app.state.gathered_evidence = GatheredEvidence()
     app.state.ballot_desk = BallotDesk(resources.database, clock=resources.clock)
     problems.install(app)
     app.state.error_page = pages.error_page

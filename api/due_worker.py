@@ -12,7 +12,8 @@ from alerts.due_action import count_overdue, oldest_due_ms
 from alerts.escalation import run_due
 from alerts.escalation_audit import OVERDUE_MS
 from api.escalation_auditor import EscalationAuditor
-from governance.procedure import settle_due_votes
+from api.proposal_desk import settle_votes
+from api.translations import Translator
 from registry.database import Database
 
 EVERY_S = 1.0
@@ -65,11 +66,19 @@ class DueWorker:
     """A thread that survives its own failures: without it nobody is called any more."""
 
     def __init__(
-        self, database: Database, *, hash_of_link: HashOfLink, clock: Callable[[], int], every_s: float = EVERY_S
+        self,
+        database: Database,
+        *,
+        hash_of_link: HashOfLink,
+        clock: Callable[[], int],
+        translate: Translator,
+        every_s: float = EVERY_S,
     ) -> None:
+        """`translate` speaks the language in which the outcome of a vote is published."""
         self._database = database
         self._hash_of_link = hash_of_link
         self._clock = clock
+        self._translate = translate
         self._every_s = every_s
         self._stopping = threading.Event()
         self._audited_ms = 0
@@ -94,7 +103,7 @@ class DueWorker:
                 run_all_due_call_outs(self._database, hash_of_link=self._hash_of_link, now_ms=now_ms)
                 run_all_due(self._database, now_ms=now_ms, rest=self._stopping.wait)
                 self._auditor.step(now_ms)
-                settle_due_votes(self._database, now_ms=now_ms)
+                settle_votes(self._database, _=self._translate, now_ms=now_ms)
             except Exception:
                 # Whatever it was, the next round tries again.
                 failures_total.inc()

@@ -35,6 +35,7 @@ from api.rhythm_worker import RhythmWorker
 from api.senders import open_secret_box
 from api.settings import Settings
 from api.statistics_worker import StatisticsWorker
+from api.translations import translator
 from api.webhook_worker import WebhookWorker
 from ingest.alarm_topics import AlarmTopics
 from ingest.asked_replays import AskedReplays
@@ -259,7 +260,7 @@ def running_due_worker(settings: Settings, database: Database) -> Iterator[None]
     """Deadlines and messages, for as long as the web server runs; several servers share the work."""
     box, links = open_secret_box(settings), open_links(settings)
     workers = (
-        DueWorker(database, hash_of_link=links.hash_of_link, clock=now_ms),
+        DueWorker(database, hash_of_link=links.hash_of_link, clock=now_ms, translate=translator(settings.language)),
         DeliveryWorker(database, box=box, language=settings.language, clock=now_ms, link_of=links.address),
         WebhookWorker(database, box=box, clock=now_ms, may_reach_loopback=settings.is_loopback),
         StatisticsWorker(database, clock=now_ms),

@@ -20,7 +20,7 @@ from governance.proposal_stages import Need, ProposalStage, UrgentCause
 from governance.publication import TOPIC_KIND
 from governance.statutory_days import Meeting, day_of
 from registry.database import Database
-from registry.role import Actor
+from registry.role import SYSTEM, Actor
 
 NOTHING_TO_PUBLISH = msgid("There is nothing to publish yet")
 MOST_SHARES = 1_900
@@ -46,7 +46,10 @@ def make_step(
     _: Translator,
     now_ms: int,
 ) -> Proposal:
-    """A step; a topic that is posted hangs as a notice from the same moment. Raises what `move_proposal` raises."""
+    """A step; a topic that is posted hangs as a notice from the same moment, and so does a decision that was found.
+
+    Raises what `move_proposal` raises.
+    """
     proposal = procedure.move_proposal(session, proposal_id, to, actor=actor, note=note, brought=brought, now_ms=now_ms)
     if to is ProposalStage.POSTED:
         kind = TOPIC_KIND[Meeting(proposal.meeting or Meeting.ORDINARY)]
@@ -54,7 +57,25 @@ def make_step(
         # It hangs until the vote is over: that is long after the days that it has to hang before.
         days = min((proposal.closes_on - day_of(now_ms, proposal.site.timezone)).days, LONGEST_DAYS)
         _post(session, proposal, kind, topic_text(session, proposal, _=_), days=days, actor=actor, now_ms=now_ms)
+    if to in (ProposalStage.APPROVED, ProposalStage.REJECTED):
+        post_decision(session, proposal, actor=actor, _=_, now_ms=now_ms)
     return proposal
+
+
+def post_decision(session: Session, proposal: Proposal, *, actor: Actor, _: Translator, now_ms: int) -> Notice:
+    """Posts what the owners decided, in the transaction that found it."""
+    text = decision_text(proposal, _=_)
+    assert text is not None, "the step found the result"
+    return _post(session, proposal, NoticeKind.RESULT, text, actor=actor, now_ms=now_ms)
+
+
+def settle_votes(database: Database, *, _: Translator, now_ms: int) -> list[int]:
+    """The outcome of every vote that is over, found and posted by nobody's hand; the proposals that were decided."""
+
+    def publish(session: Session, proposal: Proposal) -> None:
+        post_decision(session, proposal, actor=SYSTEM, _=_, now_ms=now_ms)
+
+    return procedure.settle_due_votes(database, publish=publish, now_ms=now_ms)
 
 
 def gathered_ahead(

@@ -5,7 +5,7 @@ from collections import defaultdict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.deadlines import Goal, due_of, matter_of
+from alerts.deadlines import Deadline, Goal, Matter, due_of, matter_of
 from alerts.due_action import deadlines_of
 from alerts.measured import measure
 from alerts.patrol_schedule import PatrolRound, RoundState
@@ -66,10 +66,14 @@ def _answered(
 ) -> list[Record]:
     """Taken up within the deadline of the compound; what is not due yet is no fact yet."""
     hours = hours_of(session, site)
+    goals: dict[Matter, Deadline | None] = {}
     records = []
     for ticket in tickets:
         matter = matter_of(ticket.case, Severity(ticket.severity))
-        deadline = next((each for each in deadlines_of(session, site.id, matter) if each.goal is Goal.RESPONSE), None)
+        if matter not in goals:
+            found = deadlines_of(session, site.id, matter)
+            goals[matter] = next((each for each in found if each.goal is Goal.RESPONSE), None)
+        deadline = goals[matter]
         if deadline is None:
             continue
         due_ms = due_of(deadline, start_ms=ticket.opened_ms, hours=hours)

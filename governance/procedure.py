@@ -4,7 +4,7 @@ Functions here run in the caller's transaction and write what changed, the histo
 `move_proposal` is the one setter of a proposal's stage.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -332,8 +332,11 @@ def outlook(
     return lacking(session, Asked(proposal, to, "", dates, now_ms), needs)
 
 
-def settle_due_votes(database: Database, *, now_ms: int) -> list[int]:
-    """Finds the outcome of every vote that is over; the count decides, and nobody has to press a button for it."""
+def settle_due_votes(database: Database, *, publish: Callable[[Session, Proposal], object], now_ms: int) -> list[int]:
+    """Finds the outcome of every vote that is over; the count decides, and nobody has to press a button for it.
+
+    `publish` posts the decision in the transaction that finds it: so it is posted once, and never late.
+    """
     with database.reading() as session:
         # One whose papers still wait for their second entry is looked at again, and holds nobody up meanwhile.
         due = [
@@ -349,7 +352,7 @@ def settle_due_votes(database: Database, *, now_ms: int) -> list[int]:
             if counted is None or ProposalStage(proposal.stage) is not ProposalStage.VOTING:
                 continue
             to = ProposalStage.APPROVED if counted.is_approved else ProposalStage.REJECTED
-            move_proposal(session, proposal_id, to, actor=SYSTEM, now_ms=now_ms)
+            publish(session, move_proposal(session, proposal_id, to, actor=SYSTEM, now_ms=now_ms))
             decided.append(proposal_id)
     return decided
 

@@ -137,6 +137,12 @@ def last_at_ms(session: Session) -> int:
     return session.scalar(newest.where(ActivityHead.id == HEAD_ID)) or 0
 
 
+def has_happened(session: Session, site: str, *, after_id: int, but: str) -> bool:
+    """Whether anything else than `but` was logged of a site since that row."""
+    query = select(Activity.id).where(Activity.id > after_id, Activity.site == site, Activity.verb != but).limit(1)
+    return session.scalar(query) is not None
+
+
 def after(
     session: Session, after_id: int, *, visible: Collection[str] | None = None, limit: int = 100
 ) -> list[Activity]:

@@ -288,6 +288,13 @@ def _read_rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, s
         yield reader.line_num, {k: v if isinstance(v, str) else ",".join(v or ()) for k, v in row.items()}
 
 
+def units_as_described(session: Session, site_id: int) -> int:
+    """A number that differs when what is written of a site's units does; the same within a process only."""
+    columns = (Unit.id, Unit.kind, Unit.name, Unit.building, Unit.make, Unit.maintainer, Unit.installed_on)
+    rows = session.execute(select(*columns).where(Unit.site_id == site_id).order_by(Unit.id))
+    return hash(tuple(tuple(row) for row in rows))
+
+
 def _row_faults(fields: Mapping[str, str]) -> Iterable[str]:
     for column in ("site", "unit"):
         try:

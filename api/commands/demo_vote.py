@@ -5,13 +5,12 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from api.proposal_desk import make_step, publish
+from api.proposal_desk import make_step, settle_votes
 from api.translations import Translator, msgid
 from governance import ballot, evidence_desk, procedure
 from governance.ballot import NewBallot
 from governance.ballot_box import cast_ballot
 from governance.evidence_entries import OptionKind
-from governance.notice_rules import NoticeKind
 from governance.owners_roll import list_parts
 from governance.procedure import Brought, Draft
 from governance.proposal import get_proposal
@@ -44,10 +43,9 @@ def add_finished_vote(database: Database, site_key: str, *, cast: People, _: Tra
         # In one transaction: the newest row of the log is a witness of the time, and would end the vote otherwise.
         _voted(session, proposal_id, cast, _)
         closes_ms = get_vote(session, proposal_id).closes_ms
-    procedure.settle_due_votes(database, now_ms=closes_ms + HOUR_MS)
+    settle_votes(database, _=_, now_ms=closes_ms + HOUR_MS)
     with database.writing() as session:
         committee, at_ms = cast["committee"], closes_ms + DAY_MS
-        publish(session, proposal_id, NoticeKind.RESULT, actor=committee, _=_, now_ms=at_ms)
         make_step(session, proposal_id, ProposalStage.EXECUTING, actor=committee, _=_, now_ms=at_ms + HOUR_MS)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
+from api.gathered_evidence import evidence_of
 from api.pages.evidence_words import EvidenceTeller
 from api.pages.proposal_words import MATTER_TITLES, PROCEDURE_TITLES
 from api.pages.proposals import visible_proposal
@@ -13,7 +14,7 @@ from api.pages.report_codes import drawn
 from api.resources import Held
 from api.security import PageActor
 from api.translations import as_language, translator
-from governance.evidence import content_of, digest_of, frozen_pack, frozen_packs, gather_evidence
+from governance.evidence import content_of, digest_of, frozen_pack, frozen_packs
 from governance.proposal_stages import Procedure
 from governance.ruleset import Matter
 from registry.database import compact_json
@@ -37,7 +38,7 @@ def show_evidence(
         if pack is not None:
             content, digest, is_intact = content_of(pack), pack.digest, pack.is_intact
         else:
-            content = gather_evidence(session, proposal, now_ms=reader.now_ms)
+            content = evidence_of(request, session, proposal, now_ms=reader.now_ms)
             digest, is_intact = digest_of(compact_json(content)), True
         teller = EvidenceTeller(content, _=_)
         address = f"{str(request.base_url).rstrip('/')}/proposals/{proposal.id}/evidence"
@@ -77,7 +78,10 @@ def download_evidence(request: Request, actor: PageActor, held: Held, proposal_i
         proposal = visible_proposal(request, session, actor, proposal_id)
         pack = next((each for each in frozen_packs(session, proposal.id) if each.round == round), None)
         pack = pack or frozen_pack(session, proposal)
-        text = compact_json(gather_evidence(session, proposal, now_ms=held.clock())) if pack is None else pack.content
+        if pack is not None:
+            text = pack.content
+        else:
+            text = compact_json(evidence_of(request, session, proposal, now_ms=held.clock()))
     name = f"evidence-{proposal_id}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(text.encode(), media_type="application/json", headers=headers)

@@ -43,6 +43,7 @@ from governance.proposal import (
     SignedStep,
     get_proposal,
     moves_of,
+    reached_ms,
     remarks_of,
     signatures_of,
     supplements_of,
@@ -55,6 +56,7 @@ from governance.proposal_stages import (
     ProposalStage,
     UrgentCause,
 )
+from governance.publication import is_published
 from governance.ruleset import Matter
 from governance.statutory_days import Meeting, closing_range, day_of, earliest_opening
 from registry import activity
@@ -214,7 +216,12 @@ def proposal_page(
                 (notice.id, title)
                 for notice, title in list_notices(session, subject=proposal.subject, posted_at_ms=None)
             ],
-            publications=_publications(stage, settlement_of(session, proposal.id) is not None, _=_),
+            publications=_publications(
+                stage,
+                is_posted=is_published(session, proposal, {NoticeKind.RESULT}, since_ms=reached_ms(session, proposal)),
+                is_settled=settlement_of(session, proposal.id) is not None,
+                _=_,
+            ),
             supplements=[card_of(each) for each in supplements_of(session, proposal.id)],
             supplemented=card_of(supplemented) if supplemented is not None else None,
             remarks=_remarks(session, proposal, reader),
@@ -361,9 +368,10 @@ def _spending(session: Session, proposal: Proposal, reader: Reader) -> dict[str,
     }
 
 
-def _publications(stage: ProposalStage, is_settled: bool, *, _: Translator) -> list[tuple[str, str]]:
+def _publications(stage: ProposalStage, *, is_posted: bool, is_settled: bool, _: Translator) -> list[tuple[str, str]]:
+    """What is still to be published; a decision is posted by itself when it is found."""
     found = []
-    if stage in (ProposalStage.APPROVED, ProposalStage.REJECTED):
+    if stage in (ProposalStage.APPROVED, ProposalStage.REJECTED) and not is_posted:
         found.append((NoticeKind.RESULT.value, _("Publish the decision")))
     if is_settled and stage is ProposalStage.EXECUTING:
         found.append((NoticeKind.COSTS.value, _("Publish the costs and the shares")))

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from api.gathered_evidence import evidence_of
 from api.idempotency import IdempotencyKey, claimed
 from api.proposal_desk import gathered_ahead, make_step, publish
 from api.resources import Held
@@ -37,7 +38,7 @@ from api.security import ApiActor, check_site, permitted_sites
 from api.translations import translator
 from governance import evidence_desk, execution, fund, procedure
 from governance.errors import InvalidProposal, UnknownProposal
-from governance.evidence import content_of, digest_of, frozen_pack, gather_evidence
+from governance.evidence import content_of, digest_of, frozen_pack
 from governance.notice_rules import NoticeKind
 from governance.proposal import Proposal, get_proposal, list_proposals
 from governance.proposal_stages import ProposalStage
@@ -245,7 +246,7 @@ def show_evidence(request: Request, actor: ApiActor, held: Held, proposal_id: Id
                 "canonical": pack.content,
                 "content": content_of(pack),
             }
-        content = gather_evidence(session, proposal, now_ms=held.clock())
+        content = evidence_of(request, session, proposal, now_ms=held.clock())
         canonical = compact_json(content)
         return {
             "is_frozen": False,

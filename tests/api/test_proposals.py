@@ -12,6 +12,7 @@ from governance.proposal import get_proposal
 from governance.roll_file import RollRow
 from registry.role import SYSTEM, Role
 from registry.site import get_site
+from registry.unit import get_unit
 from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, LIFT, World
 
 PROPOSALS = "/api/v1/proposals"
@@ -142,6 +143,29 @@ def test_the_topic_hangs_as_a_public_notice_from_the_moment_it_is_posted(town: T
         assert proposal.closes_ms is not None
         hangs = [list_notices(session, posted_at_ms=proposal.closes_ms + after_ms) for after_ms in (-1, 0)]
     assert [len(found) for found in hangs] == [1, 0], "it hangs to the very end of the vote"
+
+
+def test_the_evidence_of_a_draft_is_gathered_anew_when_something_happened_and_not_for_every_reader(town: Town) -> None:
+    number, other = town.draft(), town.draft()
+
+    def gathered_ms() -> int:
+        found: int = town.get(f"/{number}/evidence")["content"]["gathered_ms"]
+        return found
+
+    first = gathered_ms()
+    town.world.clock.move_s(60)
+    assert gathered_ms() == first
+    town.post(f"/{other}/remarks", Role.OWNER, kind="comment", text="When?")
+    second = gathered_ms()
+    assert second == first + 60_000
+    town.world.clock.move_s(60)
+    with town.world.database.writing() as session:
+        get_unit(session, LIFT.path).make = "Another maker"
+    third = gathered_ms()
+    assert third == second + 60_000
+    assert town.get(f"/{number}/evidence")["content"]["sections"][0]["units"][0]["make"] == "Another maker"
+    town.world.clock.move_s(600)
+    assert gathered_ms() == third + 600_000
 
 
 def test_the_evidence_is_frozen_when_it_is_posted(town: Town) -> None:

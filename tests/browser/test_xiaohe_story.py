@@ -133,7 +133,7 @@ def vote_as_an_owner(story: Story, page: Page) -> None:
 def close_the_vote(story: Story) -> None:
     compound = story.compound
     compound.day += timedelta(days=15)
-    assert procedure.settle_due_votes(compound.database, now_ms=compound.now_ms) == [compound.proposal_id]
+    assert settle_votes(compound.database, _=translator("zh"), now_ms=compound.now_ms) == [compound.proposal_id]
 
 
 def test_the_story_as_people_saw_it(page: Page, migrated_sqlite: Path, tmp_path: Path) -> None:

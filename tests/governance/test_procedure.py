@@ -1,6 +1,7 @@
 """The steps of a proposal: who may make which, what each needs, and what the law's days allow."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from governance.errors import (
 )
 from governance.evidence import Gathered, frozen_packs
 from governance.notice import NoticeText
-from governance.proposal import RemarkKind, get_proposal, moves_of
+from governance.proposal import Proposal, RemarkKind, get_proposal, moves_of
 from governance.proposal_needs import CHECKS
 from governance.proposal_stages import AUTHORISED, FINAL_STAGES, MOVES, Need, Procedure, ProposalStage, UrgentCause
 from governance.ruleset import Matter
@@ -388,12 +389,21 @@ def test_nobody_chooses_the_outcome_by_hand(
 def test_the_program_finds_the_outcome_of_a_vote_that_is_over(
     council: Council, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proposal_id = voted(council, monkeypatch, NO)
-    assert procedure.settle_due_votes(council.database, now_ms=council.now_ms) == []
+    proposal_id, published = voted(council, monkeypatch, NO), list[int]()
+
+    def settled() -> list[int]:
+        def publish(_: object, proposal: Proposal) -> None:
+            published.append(proposal.id)
+
+        return procedure.settle_due_votes(council.database, publish=publish, now_ms=council.now_ms)
+
+    assert settled() == []
     council.pass_days(11)
-    assert procedure.settle_due_votes(council.database, now_ms=council.now_ms) == [proposal_id]
-    assert procedure.settle_due_votes(council.database, now_ms=council.now_ms) == []
-    assert council.stage(proposal_id) == "rejected"
+    with ThreadPoolExecutor(4) as workers:
+        found = [each.result() for each in [workers.submit(settled) for _ in range(4)]]
+    assert sorted(found) == [[], [], [], [proposal_id]]
+    assert settled() == []
+    assert (council.stage(proposal_id), published) == ("rejected", [proposal_id])
 
 
 def test_without_a_count_nothing_is_decided(council: Council, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from alerts.severity import Severity
 from alerts.ticket import Ticket, TicketMove
 from alerts.ticket_stages import Stage, TicketKind
-from api.proposal_desk import make_step, publish
+from api.proposal_desk import make_step, publish, settle_votes
 from api.translations import translator
 from governance import ballot, evidence_desk, execution, fund, procedure
 from governance.ballot import NewBallot
@@ -183,11 +183,9 @@ class Compound:
         with pytest.raises(StepNotPossible):
             self.step(S.EXECUTING, GUO)
         self.day = opens_on + timedelta(days=15)
-        assert procedure.settle_due_votes(self.database, now_ms=self.now_ms) == [self.proposal_id]
+        assert settle_votes(self.database, _=ENGLISH, now_ms=self.now_ms) == [self.proposal_id]
 
     def carry_out(self) -> None:
-        with self.database.writing() as session:
-            publish(session, self.proposal_id, NoticeKind.RESULT, actor=GUO, _=ENGLISH, now_ms=self.now_ms)
         self.step(S.EXECUTING, GUO)
         with self.database.writing() as session:
             execution.record_contract(
