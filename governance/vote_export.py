@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,15 @@ class ReadExport:
     roll: tuple[Part, ...]
     ballots: tuple[CountedBallot, ...]
     faults: tuple[VoteFault, ...]
+
+    def differences(self, tables: Mapping[str, str]) -> Iterator[str]:
+        """What roll and ballots, as files by their names, say otherwise than the chain; the order of lines is free."""
+        roll = ((part.owner, part.part, format(part.area_m2, "f")) for part in self.roll)
+        ballots = ((each.owner, each.choice.value, each.channel.value) for each in self.ballots)
+        for name, true in (("roll.csv", _csv(ROLL_COLUMNS, roll)), ("ballots.csv", _csv(BALLOT_COLUMNS, ballots))):
+            told, proven = Counter(tables.get(name, "").removeprefix("\ufeff").splitlines()), Counter(true.splitlines())
+            yield from (f"{name} lacks {line!r}" for line in (proven - told).elements())
+            yield from (f"{name} says {line!r}, which is not in the chain" for line in (told - proven).elements())
 
     def recount(self) -> Tally:
         return tally(self.roll, self.ballots, ruleset=ruleset_of(dict(self.terms)), matter=Matter(self.terms["matter"]))

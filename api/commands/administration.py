@@ -21,6 +21,7 @@ from registry.site import Site, add_site, confirm_site, find_site, list_sites
 from registry.unit import ImportCount, import_units, read_unit_rows
 
 FAULTS_SHOWN = 20
+EXPORTED_TABLES = ("roll.csv", "ballots.csv")
 
 
 class Unsound(Exception):
@@ -70,10 +71,12 @@ def verify_export(path: Path, *, head: str | None) -> tuple[ReadExport, Tally]:
 
     `head` is the end of the chain as it was published: only it shows that the whole file was not written anew.
     """
+    tables: dict[str, str] | None = None
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 document = json.loads(archive.read("chain.json"))
+                tables = {name: archive.read(name).decode() for name in archive.namelist() if name in EXPORTED_TABLES}
         else:
             document = json.loads(path.read_text(encoding="utf-8"))
         read = read_export(document)
@@ -82,6 +85,9 @@ def verify_export(path: Path, *, head: str | None) -> tuple[ReadExport, Tally]:
     if read.faults:
         told = "; ".join(f"ballot {fault.seq}: {fault.reason}" for fault in read.faults[:FAULTS_SHOWN])
         raise Unsound(f"{path} is broken: {told}")
+    # They are what people recount: a file beside a sound chain may say something else.
+    if tables is not None and (differing := list(islice(read.differences(tables), FAULTS_SHOWN))):
+        raise Unsound(f"{path} is broken: {'; '.join(differing)}")
     if head is not None and head != read.head.hash:
         raise Unsound(f"{path} ends in {read.head.hash}, and not in what was published")
     return read, read.recount()
