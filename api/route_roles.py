@@ -205,6 +205,8 @@ _API: Mapping[tuple[str, str], Access] = {
     # Whose part it is stands on the frozen roll; a link of a letter needs no account, see the page below.
     ("POST", "/api/v1/proposals/{proposal_id}/ballots"): EVERYBODY,
     ("POST", "/api/v1/proposals/{proposal_id}/papers"): ROLL_KEEPERS,
+    ("GET", "/api/v1/proposals/{proposal_id}/papers"): ROLL_KEEPERS,
+    ("POST", "/api/v1/proposals/{proposal_id}/papers/{paper_id}/settlement"): ROLL_KEEPERS,
     # They may show people: not for residents.
     ("GET", "/api/v1/notices/{notice_id}/proofs/{proof_id}"): STAFF,
     ("GET", "/api/v1/proposals/{proposal_id}/tally"): EVERYBODY,

@@ -16,11 +16,12 @@ from api.pages.rendering import chosen_language
 from api.resources import Held
 from api.routes.parameters import Id, Text
 from api.routes.proposals import proposal_seen
+from api.routes.shapes import Page
 from api.security import ApiActor, check_site
 from api.translations import translator
 from api.voting_desk import counting_refusals, draw_receipt
 from governance import ballot, paper
-from governance.ballot import NewBallot
+from governance.ballot import MAX_PROXY_LENGTH, NewBallot, Proxy
 from governance.ballot_box import AskedBallot
 from governance.errors import UnknownProposal
 from governance.proposal import site_of_proposal
@@ -48,9 +49,33 @@ class NewBallotShape(BaseModel):
     identity: Annotated[Text, Field(max_length=16)] = Field(default="", description="the last signs that are asked for")
 
 
+class ProxyShape(BaseModel):
+    """Who votes for an owner in writing; `authorisation` says where the owner's written word is kept."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=MAX_PROXY_LENGTH)]
+    phone_end: Annotated[Text, Field(pattern="^[0-9]{4}$")]
+    authorisation: Annotated[Text, Field(min_length=1, max_length=200)]
+
+
 class NewPaper(BaseModel):
     owner: Annotated[Text, Field(min_length=1, max_length=64)]
     choice: Choice
+    proxy: ProxyShape | None = None
+
+
+class SettledPaper(BaseModel):
+    """What a third person reads on a sheet; without a choice it is set aside, for the reason that the note gives."""
+
+    choice: Choice | None = None
+    note: Annotated[Text, Field(max_length=paper.MAX_NOTE_LENGTH)] = ""
+
+
+class WaitingPaper(BaseModel):
+    """A sheet that waits for its second reading or for a third look; what was read on it is not told."""
+
+    paper_id: int
+    owner: str
+    state: str
 
 
 class CastBallot(BaseModel):
@@ -128,11 +153,46 @@ def enter_paper(request: Request, actor: ApiActor, held: Held, proposal_id: Id, 
         proposal_seen(request, session, actor, proposal_id)
         vote = get_vote(session, proposal_id)
         voter = ballot.find_by_key(session, vote, new.owner)
+        proxy = Proxy(new.proxy.name, new.proxy.phone_end, new.proxy.authorisation) if new.proxy is not None else None
         entered = paper.enter_paper(
-            session, vote.id, voter, new.choice, actor=actor, receipt=draw_receipt(), now_ms=held.clock()
+            session, vote.id, voter, new.choice, proxy=proxy, actor=actor, receipt=draw_receipt(), now_ms=held.clock()
         )
-        seq = entered.ballot.seq if entered.ballot is not None else None
-        return EnteredPaper(state=entered.state.value, paper_id=entered.paper.id, seq=seq)
+        return _entered(entered)
+
+
+def _entered(entered: paper.Entered) -> EnteredPaper:
+    seq = entered.ballot.seq if entered.ballot is not None else None
+    return EnteredPaper(state=entered.state.value, paper_id=entered.paper.id, seq=seq)
+
+
+@router.get("/{proposal_id}/papers")
+def list_papers(request: Request, actor: ApiActor, held: Held, proposal_id: Id) -> Page[WaitingPaper]:
+    """The sheets for which the result waits, oldest first, 200 at most."""
+    with held.database.reading() as session:
+        proposal_seen(request, session, actor, proposal_id)
+        waiting = paper.unsettled_papers(session, get_vote(session, proposal_id))
+        items = [WaitingPaper(paper_id=sheet.id, owner=voter.owner_key, state=sheet.state) for sheet, voter in waiting]
+        return Page(items=items, next=None)
+
+
+@router.post("/{proposal_id}/papers/{paper_id}/settlement")
+def settle_paper(
+    request: Request, actor: ApiActor, held: Held, proposal_id: Id, paper_id: Id, settled: SettledPaper
+) -> EnteredPaper:
+    """A third person's look at a sheet that two people read in two ways; without a choice it is set aside."""
+    with counting_refusals(held.database), held.database.writing() as session:
+        proposal_seen(request, session, actor, proposal_id)
+        entered = paper.settle_paper(
+            session,
+            get_vote(session, proposal_id).id,
+            paper_id,
+            settled.choice,
+            note=settled.note,
+            actor=actor,
+            receipt=draw_receipt(),
+            now_ms=held.clock(),
+        )
+        return _entered(entered)
 
 
 @router.get("/{proposal_id}/tally")

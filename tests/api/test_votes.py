@@ -6,9 +6,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from api.commands.tally import tally_files
 from api.translations import translator
+from governance.ballot import BallotProxy
 from governance.ruleset import Matter
 from governance.vote_export import read_export
 from registry.role import Role
@@ -132,6 +134,29 @@ def test_paper_is_read_by_two_people(world: World, proposal_id: int) -> None:
     assert world.client.post(path, headers=first, json=body).json()["reason"] == "same_person"
     assert world.client.post(path, headers=second, json=body).json()["state"] == "taken"
     assert world.client.post(path, headers=world.bearer((Role.OWNER, HERE)), json=body).status_code == 403
+
+
+def test_a_sheet_that_was_read_in_two_ways_is_settled_by_a_third_person(world: World, proposal_id: int) -> None:
+    path = f"/api/v1/proposals/{proposal_id}/papers"
+    first, second, third = (world.bearer((Role.COMMUNITY_OFFICER, HERE)) for _ in range(3))
+    proxy = {"name": "Li Mei", "phone_end": "0002", "authorisation": "folder 3"}
+    body = {"owner": "O1", "choice": "consent", "proxy": proxy}
+    entered = world.client.post(path, headers=first, json=body).json()
+    differs = world.client.post(path, headers=second, json={**body, "choice": "object"}).json()
+    assert (entered["state"], differs["state"]) == ("waiting", "differs")
+    waiting = world.client.get(path, headers=third).json()["items"]
+    assert waiting == [{"paper_id": entered["paper_id"], "owner": "O1", "state": "differs"}]
+    settlement = f"{path}/{entered['paper_id']}/settlement"
+    assert world.client.post(settlement, headers=second, json={"choice": "object"}).json()["reason"] == "same_person"
+    settled = world.client.post(settlement, headers=third, json={"choice": "object"})
+    assert (settled.status_code, settled.json()["state"], settled.json()["seq"]) == (200, "taken", 1)
+    assert world.client.get(path, headers=third).json()["items"] == []
+    assert world.client.post(settlement, headers=third, json={}).json()["reason"] == "no_entry"
+    with world.database.reading() as session:
+        [row] = session.scalars(select(BallotProxy))
+        assert (row.name, row.phone_end, row.authorisation) == ("Li Mei", "0002", "folder 3")
+    bad = {**body, "owner": "O2", "proxy": {**proxy, "phone_end": "12"}}
+    assert world.client.post(path, headers=first, json=bad).status_code == 422
 
 
 def test_a_proposal_without_a_vote_says_so(world: World) -> None:
