@@ -16,9 +16,11 @@ from playwright.sync_api import Page, expect
 
 from alerts.limits import Limits
 from api.app import create_app
+from api.proposal_desk import settle_votes
 from api.security import SESSION_COOKIE
 from api.settings import Settings
-from governance import ballot, procedure
+from api.translations import translator
+from governance import ballot
 from governance.ballot import NewBallot
 from governance.ballot_box import cast_ballot
 from governance.notice import list_notices
