@@ -16,7 +16,7 @@ TEST_PACKAGES := mosquitto influxdb postgresql chromium libatomic1 fonts-noto-cj
 # Tests run in so many processes beside each other, each with servers of its own; 0 is in this one.
 JOBS ?= 2
 # One of them with words of its own: make bench BENCHES=ingest ARGS="--qos 0"
-BENCHES ?= ingest tickets disposal memory detectors
+BENCHES ?= ingest tickets disposal statistics memory detectors
 
 .PHONY: help demo test check format bench clean
 

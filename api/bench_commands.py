@@ -13,6 +13,7 @@ from api.commands import (
     bench_patrols,
     bench_power_cut,
     bench_service,
+    bench_statistics,
     bench_votes,
 )
 
@@ -77,6 +78,22 @@ def bench_disposal_command(
     typer.echo(
         bench_disposal.disposal_as_json(
             tickets=tickets, activity_rows=activity, sites=sites, requests=requests, database_url=database
+        )
+    )
+
+
+@bench_app.command("statistics")
+def bench_statistics_command(
+    units: Annotated[int, typer.Option(min=0, help="Of the compound; 0 leaves it out.")] = 1_000,
+    years: Annotated[int, typer.Option(min=1, max=10, help="Of the compound's history.")] = 3,
+    district_units: Annotated[int, typer.Option(min=0, help="Of the district; 0 leaves it out.")] = 150_000,
+    requests: Annotated[int, typer.Option(min=3, help="Of each kind.")] = 20,
+    database: Annotated[str | None, typer.Option(help="An empty postgresql+psycopg://… instead of SQLite.")] = None,
+) -> None:
+    """Measures how long fault statistics of a compound and rates of a district take, from roll-ups."""
+    typer.echo(
+        bench_statistics.statistics_as_json(
+            units=units, years=years, district_units=district_units, requests=requests, database_url=database
         )
     )
 

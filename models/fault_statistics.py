@@ -228,7 +228,7 @@ def statistics_of(faults: Sequence[Fault], exposures: dict[int, Exposure], *, st
     exposure = sum(exposures.values(), NO_EXPOSURE)
     counted = sorted((f for f in faults if start_ms <= f.began_ms < end_ms), key=lambda f: (f.began_ms, f.source))
     repeats = _repeats(counted)
-    cautions = _cautions(exposure, units)
+    cautions = exposure_cautions(exposure, units)
     clustered = (Caution.CLUSTERED,) if len(repeats) > CLUSTERED_SHARE * len(counted) else ()
     entrapments = [fault for fault in counted if fault.is_entrapment]
     causes = {cause: tuple(f.source for f in counted if f.cause is cause) for cause in Cause}
@@ -265,7 +265,8 @@ def statistics_of(faults: Sequence[Fault], exposures: dict[int, Exposure], *, st
     )
 
 
-def _cautions(exposure: Exposure, units: int) -> tuple[Caution, ...]:
+def exposure_cautions(exposure: Exposure, units: int) -> tuple[Caution, ...]:
+    """What so much data of so many units cannot say."""
     coverage = exposure.coverage
     if coverage is None or exposure.covered_ms == 0:
         return (Caution.NO_EXPOSURE,)

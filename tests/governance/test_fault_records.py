@@ -23,8 +23,10 @@ from alerts.ticket_record import CostKind, TicketCost
 from alerts.ticket_stages import FINAL_STAGES, MOVES, Stage, TicketKind
 from alerts.watch import Signal
 from governance.fault_facts import exposures_of, faults_of
+from governance.fault_rates import count_units, rates_by
 from governance.fault_record import FaultMark, FaultRecord, roll_up_faults
 from governance.fault_sources import read_faults
+from governance.reliability_report import GroupBy, gather, grouped
 from models.covered_minutes import MS_PER_DAY, MS_PER_H, MS_PER_MIN
 from models.equipment import Kind
 from models.fault_statistics import Cause, Exposure, Fault, incidents
@@ -306,8 +308,29 @@ def compare(database: Database, units: list[int], rng: np.random.Generator) -> i
         assert len(found) == len(slow) - len(gone)
         for unit_id in units:
             assert told[unit_id] == minutes_in_service(database, unit_id, start_ms, end_ms)
+        compare_rates(database, start_ms, end_ms)
         total += len(found)
     return total
+
+
+def compare_rates(database: Database, start_ms: int, end_ms: int) -> None:
+    """A district's rates are those of the statistics that look at each fault."""
+    with database.reading() as session:
+        facts = gather(session, kind=Kind.ELEVATOR, start_ms=start_ms, end_ms=end_ms)
+        by = (GroupBy.UNIT, GroupBy.SITE)
+        counts = count_units(session, kind=Kind.ELEVATOR, by=by, start_ms=start_ms, end_ms=end_ms)
+    rates = {**rates_by(counts, GroupBy.UNIT), **rates_by(counts, GroupBy.SITE)}
+    groups = {**grouped(facts.units, GroupBy.UNIT), **grouped(facts.units, GroupBy.SITE)}
+    assert rates.keys() == groups.keys()
+    for name, members in groups.items():
+        told, slow = rates[name], facts.of(members)
+        assert (told.units, told.exposure, told.downtime_ms) == (slow.units, slow.exposure, slow.downtime_ms)
+        assert told.causes == {cause: len(records) for cause, records in slow.causes.items()}
+        assert told.cautions == slow.cautions
+        assert told.availability.value == slow.availability.value
+        for mine, other in ((told.faults, slow.faults), (told.entrapments, slow.entrapments)):
+            assert (mine.n, mine.value) == (other.n, other.value)
+            assert (mine.low, mine.high) == (pytest.approx(other.low), pytest.approx(other.high))
 
 
 def test_statistics_are_read_from_the_kept_rows(database: Database, units: list[int]) -> None:
