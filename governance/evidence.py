@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from sqlalchemy import BigInteger, ForeignKey, Integer, String, Text, UniqueCons
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from governance.evidence_entries import OptionKind, covers_of, options_of, units_of
-from governance.fault_facts import exposures_of
+from governance.fault_facts import exposures_within
 from governance.fund import account_for, standing_of
 from governance.overhaul_effect import Effect, overhaul_effect
 from governance.owners_share import owners_measure, share_of_area
@@ -308,9 +309,9 @@ def _forecasts(session: Session, facts: Facts, ids: set[int]) -> list[dict[str, 
     pairs = [(unit.id, unit.created_ms) for unit in facts.units]
     counts = np.zeros((len(pairs), PERIODS), dtype=np.int64)
     days = np.zeros((len(pairs), PERIODS))
-    for period in range(PERIODS):
-        exposures = exposures_of(session, pairs, start_ms=edges[period], end_ms=edges[period + 1])
-        days[:, period] = [exposures[unit_id].days for unit_id, _ in pairs]
+    spans = [(unit_id, span) for unit_id, _ in pairs for span in pairwise(edges)]
+    for place, exposure in enumerate(exposures_within(session, spans, dict(pairs))):
+        days[divmod(place, PERIODS)] = exposure.days
     for place, (unit_id, _) in enumerate(pairs):
         for fault in facts.begun_within(unit_id):
             counts[place, min((fault.began_ms - facts.start_ms) // step_ms, PERIODS - 1)] += 1

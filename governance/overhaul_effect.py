@@ -4,7 +4,6 @@
 by itself: beside the effect stands what the others of the compound did in the same time.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 from sqlalchemy.orm import Session
 
-from governance.fault_facts import exposures_of, faults_of
+from governance.fault_facts import exposures_within, faults_within
 from governance.reliability_report import UnitFacts
 from models.fault_statistics import MS_PER_DAY, MS_PER_YEAR, Exposure
 from models.reliability import Change, change_of_rate
@@ -117,28 +116,22 @@ def overhaul_effect(session: Session, units: Sequence[UnitFacts], *, now_ms: int
 def _sides(
     session: Session, known: Mapping[int, UnitFacts], cuts: Mapping[int, tuple[int, int]], *, now_ms: int
 ) -> dict[int, Both]:
-    """By unit: records of the faults and the exposure, before and after; units of one cut are asked for together."""
-    by_cut: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for unit_id, cut in cuts.items():
-        by_cut[cut].append(unit_id)
-    found: dict[int, Both] = {}
-    for (begin_ms, end_ms), unit_ids in by_cut.items():
-        spans = (
+    """By unit: records of the faults and the exposure, before and after; all are read at once."""
+    spans = [
+        (unit_id, span)
+        for unit_id, (begin_ms, end_ms) in cuts.items()
+        for span in (
             (begin_ms - LONGEST_DAYS * MS_PER_DAY, begin_ms),
             (end_ms, min(end_ms + LONGEST_DAYS * MS_PER_DAY, now_ms)),
         )
-        told = []
-        for start, end in spans:
-            of_unit: dict[int, list[str]] = {unit_id: [] for unit_id in unit_ids}
-            kinds = {unit_id: known[unit_id].kind for unit_id in unit_ids}
-            for fault in faults_of(session, kinds, start_ms=start, end_ms=end):
-                if start <= fault.began_ms < end and not fault.is_planned:
-                    of_unit[fault.unit_id].append(fault.source)
-            pairs = [(unit_id, known[unit_id].created_ms) for unit_id in unit_ids]
-            exposures = exposures_of(session, pairs, start_ms=start, end_ms=end)
-            told.append({unit_id: (tuple(of_unit[unit_id]), exposures[unit_id]) for unit_id in unit_ids})
-        found |= {unit_id: (told[0][unit_id], told[1][unit_id]) for unit_id in unit_ids}
-    return found
+    ]
+    faults = faults_within(session, {unit_id: known[unit_id].kind for unit_id in cuts}, spans)
+    exposures = exposures_within(session, spans, {unit_id: known[unit_id].created_ms for unit_id in cuts})
+    sides = [
+        (tuple(fault.source for fault in found if start <= fault.began_ms < end and not fault.is_planned), exposure)
+        for (_, (start, end)), found, exposure in zip(spans, faults, exposures, strict=True)
+    ]
+    return dict(zip(cuts, zip(sides[::2], sides[1::2], strict=True), strict=True))
 
 
 def _change(sides: Iterable[Both]) -> Change:

@@ -205,6 +205,15 @@ def replaced_ms(session: Session, unit_ids: Collection[int], *, before_ms: int) 
     That is the end of its planned stop, or else the midnight with which the day of the replacement began.
     """
     found: dict[int, int] = {}
+    for unit_id, moments in replacements_ms(session, unit_ids).items():
+        if before := [at_ms for at_ms in moments if at_ms <= before_ms]:
+            found[unit_id] = max(before)
+    return found
+
+
+def replacements_ms(session: Session, unit_ids: Collection[int]) -> dict[int, list[int]]:
+    """All moments since which a unit is another machine, of those that were ever replaced."""
+    found: dict[int, list[int]] = {}
     query = (
         select(ServiceRecord.unit_id, ServiceRecord.done_on, ServiceRecord.stop_end_ms, Site.timezone)
         .join(Unit, Unit.id == ServiceRecord.unit_id)
@@ -214,8 +223,7 @@ def replaced_ms(session: Session, unit_ids: Collection[int], *, before_ms: int) 
     for portion in portions(unit_ids):
         for unit_id, done_on, stop_end_ms, zone in session.execute(query.where(ServiceRecord.unit_id.in_(portion))):
             at_ms = stop_end_ms if stop_end_ms is not None else day_began_ms(done_on, zone)
-            if at_ms <= before_ms:
-                found[unit_id] = max(at_ms, found.get(unit_id, 0))
+            found.setdefault(unit_id, []).append(at_ms)
     return found
 
 
