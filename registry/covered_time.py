@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.covered_minutes import (
     LONGEST_KEPT_PAUSE_MIN,
@@ -30,7 +30,7 @@ from models.covered_minutes import (
 from models.reading import Ints
 from registry.coverage import CoverageHour
 from registry.coverage_roll_up import CoverageMonth, marked_units, rolled_until
-from registry.database import rows_of_units
+from registry.database import portions, rows_of_units
 
 Span = tuple[int, int]
 """Beginning and end, ms."""
@@ -137,7 +137,7 @@ def _add_shares(
     days: tuple[int, int],
     pauses_min: Ints,
 ) -> None:
-    rows = list(rows_of_units(session, query, CoverageMonth.unit_id, own.tolist()))
+    rows = list(_few_of_each(session, query, CoverageMonth.unit_id, own))
     if not rows:
         return
     places, known = _places(own, np.array([row[0] for row in rows], dtype=np.int64))
@@ -172,7 +172,7 @@ def _add_hours(
             continue
         for pieces in _each_unit_once(members, own):
             between = query.where(CoverageHour.hour >= first, CoverageHour.hour < end)
-            rows = _integers(rows_of_units(session, between, CoverageHour.unit_id, own[pieces].tolist()), 3)
+            rows = _integers(_few_of_each(session, between, CoverageHour.unit_id, own[pieces]), 3)
             places, known = _places(own[pieces], rows[:, 0])
             found.append((pieces[places], rows[known]))
     for begin in range(0, len(few), PIECES_A_QUERY):
@@ -227,6 +227,14 @@ def _places(own: Ints, unit_ids: Ints) -> tuple[Ints, Any]:
     places = np.minimum(np.searchsorted(own, unit_ids), len(own) - 1)
     known = own[places] == unit_ids
     return places[known], known
+
+
+def _few_of_each(
+    session: Session, query: Select[*tuple[Any, ...]], unit_id: InstrumentedAttribute[int], unit_ids: Ints
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of which each unit has many more: a look into the index for each is better than reading them all."""
+    for some in portions(unit_ids.tolist()):
+        yield from session.execute(query.where(unit_id.in_(some)))
 
 
 def _integers(rows: Iterable[tuple[Any, ...]], width: int) -> Ints:
