@@ -5,11 +5,10 @@ exist without the others.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from alerts import alarm as alarms
@@ -20,6 +19,7 @@ from alerts.annunciation import annunciate, note_acknowledged
 from alerts.condition import CONNECTION
 from alerts.conditions import Condition
 from alerts.inhibition import HOLD_MS, is_held
+from alerts.known_alarms import KnownAlarms
 from alerts.severity import Severity, gravest
 from alerts.suppression import Suppression, aside_facts, covering, set_aside
 from alerts.ticket import NOTHING_MORE, Brought, Ticket
@@ -31,7 +31,7 @@ from registry.activity import Entry
 from registry.database import Database
 from registry.role import SYSTEM, Actor
 from registry.site import Site
-from registry.unit import Unit, hold_units, units_by_id
+from registry.unit import Unit, hold_units
 
 EVIDENCE_LIMIT = 20
 MANY_UNITS = 5
@@ -68,10 +68,11 @@ def apply_signals(
     unit_ids = {units[signal.unit] for signal in signals}
     hold_units(session, unit_ids)
     aside = covering(session, unit_ids, now_ms=received_ms)
-    known = _Known(session, unit_ids, {signal.condition.code for signal in signals})
+    known = KnownAlarms(session, unit_ids, {signal.condition.code for signal in signals})
     changed: list[Alarm] = []
     entries: list[Entry] = []
     joint = _sites_gone(signals)
+    known.write_new(signals, units, received_ms=received_ms)
     for signal in signals:
         unit_id = units[signal.unit]
         if signal.is_active:
@@ -86,25 +87,6 @@ def apply_signals(
     if entries:
         activity.append(session, entries, now_ms=received_ms)
     return changed
-
-
-class _Known:
-    """The alarms of the units that are held, looked up once for all signals of a batch."""
-
-    def __init__(self, session: Session, unit_ids: Collection[int], codes: Collection[str]) -> None:
-        # Kept, so that each alarm finds its unit and site without asking again.
-        self._units = units_by_id(session, unit_ids)
-        self._open, self._last = alarms.known_alarms(session, unit_ids, codes)
-
-    def open(self, unit_id: int, code: str) -> Alarm | None:
-        found = self._open.get((unit_id, code))
-        return found if found is not None and found.state != AlarmState.NORMAL else None
-
-    def last(self, unit_id: int, code: str) -> Alarm | None:
-        return self._last.get((unit_id, code))
-
-    def keep(self, alarm: Alarm) -> None:
-        self._open[alarm.unit_id, alarm.condition] = self._last[alarm.unit_id, alarm.condition] = alarm
 
 
 def _sites_gone(signals: Iterable[Signal]) -> set[str]:
@@ -164,7 +146,7 @@ def _raise(
     *,
     is_joint: bool,
     aside: Suppression | None,
-    known: _Known,
+    known: KnownAlarms,
 ) -> Alarm | None:
     condition = signal.condition
     alarm = known.open(unit_id, condition.code)
@@ -172,9 +154,9 @@ def _raise(
         return None
     verb = "alarm.raised_again"
     if alarm is None:
-        alarm = _recent(signal, known.last(unit_id, condition.code))
+        alarm = known.recent(signal, unit_id)
     if alarm is None:
-        alarm = _insert(session, signal, unit_id, received_ms)
+        alarm = known.new(signal, unit_id, received_ms=received_ms)
         if alarm is None:
             return None
         verb = "alarm.raised"
@@ -196,7 +178,6 @@ def _raise(
             alarm.forth_ms = received_ms + HOLD_MS
         else:
             opened = attach_ticket(session, alarm, condition, received_ms, joint=SILENCE if is_joint else None)
-    session.flush()
     annunciate(session, alarm, now_ms=received_ms)
     entries.append(alarm_entry(alarm, verb, {"ts_ms": signal.ts_ms, "occurrences": alarm.occurrences, **facts}))
     if opened is not None:
@@ -207,35 +188,6 @@ def _raise(
 
 def opened_entry(ticket: Ticket, alarm: Alarm) -> Entry:
     return ticket_entry(ticket, "ticket.opened", SYSTEM, {"alarm_id": alarm.id})
-
-
-def _recent(signal: Signal, last: Alarm | None) -> Alarm | None:
-    """The last alarm of the key, if it returned so shortly before that this is the same incident."""
-    if last is None or last.cleared_ms is None:
-        return None
-    since_ms = signal.ts_ms - last.cleared_ms
-    return last if 0 <= since_ms <= signal.condition.reuse_s * 1000 else None
-
-
-def _insert(session: Session, signal: Signal, unit_id: int, received_ms: int) -> Alarm | None:
-    alarm = Alarm(
-        unit_id=unit_id,
-        condition=signal.condition.code,
-        severity=signal.condition.severity.value,
-        state=AlarmState.UNACKNOWLEDGED.value,
-        is_active=True,
-        raised_ms=signal.ts_ms,
-        received_ms=received_ms,
-        occurrences=1,
-        evidence=signal.evidence,
-    )
-    try:
-        with session.begin_nested():
-            session.add(alarm)
-    except IntegrityError:
-        # Another worker raised it between our look and our insert: the database let only one of us.
-        return None
-    return alarm
 
 
 def _with_occurrence(evidence: dict[str, Any], signal: Signal) -> dict[str, Any]:
@@ -299,7 +251,7 @@ def attach_ticket(
     return opened
 
 
-def _return(signal: Signal, unit_id: int, entries: list[Entry], *, known: _Known) -> Alarm | None:
+def _return(signal: Signal, unit_id: int, entries: list[Entry], *, known: KnownAlarms) -> Alarm | None:
     alarm = known.open(unit_id, signal.condition.code)
     if alarm is None or not alarm.is_active:
         return None
