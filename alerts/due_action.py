@@ -23,7 +23,7 @@ from alerts.deadlines import (
 )
 from alerts.severity import Severity
 from alerts.ticket_stages import FINAL_STAGES, Stage
-from registry.calendar import hours_of
+from registry.calendar import Hours, hours_of
 from registry.database import BigId, Table
 from registry.site import Site
 
@@ -180,34 +180,37 @@ def follow_severity(
     _write(session, ticket_id, site_id=site.id, matter=matter, version=version, planned=planned)
 
 
-def plan_next_reminder(session: Session, done: DueAction, *, site: Site, now_ms: int) -> None:
-    """Reminders go on until somebody has taken the ticket up, which takes the next one back."""
+def following_reminder(done: DueAction, *, hours: Hours, now_ms: int) -> DueAction | None:
+    """The row of the next reminder: they go on until somebody has taken the ticket up, which takes it back."""
     matter = Matter(done.matter)
-    reminder = next_reminder(matter, number=done.number + 1, after_ms=now_ms, hours=hours_of(session, site))
-    if reminder is not None:
-        _write(session, done.ticket_id, site_id=done.site_id, matter=matter, version=done.round, planned=[reminder])
+    reminder = next_reminder(matter, number=done.number + 1, after_ms=now_ms, hours=hours)
+    if reminder is None:
+        return None
+    return _row(done.ticket_id, reminder, site_id=done.site_id, matter=matter, version=done.round)
 
 
 def _write(
     session: Session, ticket_id: int, *, site_id: int, matter: Matter, version: int, planned: list[PlannedAction]
 ) -> None:
-    session.add_all(
-        DueAction(
-            key=f"ticket:{ticket_id}:{version}:{matter.value}:{each.goal.value}:{each.kind.value}:{each.number}",
-            ticket_id=ticket_id,
-            site_id=site_id,
-            round=version,
-            matter=matter.value,
-            kind=each.kind.value,
-            goal=each.goal.value,
-            rung=each.rung,
-            number=each.number,
-            state=DueState.PENDING.value,
-            due_ms=each.due_ms,
-        )
-        for each in planned
-    )
+    session.add_all(_row(ticket_id, each, site_id=site_id, matter=matter, version=version) for each in planned)
     session.flush()
+
+
+def _row(ticket_id: int, planned: PlannedAction, *, site_id: int, matter: Matter, version: int) -> DueAction:
+    goal, kind = planned.goal.value, planned.kind.value
+    return DueAction(
+        key=f"ticket:{ticket_id}:{version}:{matter.value}:{goal}:{kind}:{planned.number}",
+        ticket_id=ticket_id,
+        site_id=site_id,
+        round=version,
+        matter=matter.value,
+        kind=kind,
+        goal=goal,
+        rung=planned.rung,
+        number=planned.number,
+        state=DueState.PENDING.value,
+        due_ms=planned.due_ms,
+    )
 
 
 def _set_state(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from alerts.alarm_flood import flood_now
 from alerts.deadlines import LADDER, MINUTE_MS, ActionKind, Deadline, Goal, Matter, Rung, has_reached
-from alerts.due_action import DueAction, DueState, deadlines_of, plan_next_reminder
+from alerts.due_action import DueAction, DueState, deadlines_of, following_reminder
 from alerts.notification import Call, Told, tell
 from alerts.severity import Severity
 from alerts.ticket import Ticket
@@ -21,7 +21,7 @@ from alerts.ticket_stages import FINAL_STAGES, Stage
 from registry import activity
 from registry.activity import Entry
 from registry.calendar import Hours, hours_of
-from registry.duty import holders, on_duty, shifts_of
+from registry.duty import holders, on_duty_of, shifts_of
 from registry.person import Person
 from registry.role import Party
 from registry.site import Site
@@ -65,13 +65,16 @@ def run_due(session: Session, *, now_ms: int, limit: int = BATCH) -> int:
     tickets = {ticket.id: ticket for ticket in found}
     desk = _Desk(session, now_ms=now_ms)
     done: list[tuple[DueAction, Ticket, Call]] = []
-    for row in rows:
-        ticket = tickets[row.ticket_id]
-        if _is_needless(row, Stage(ticket.stage)):
-            row.state = DueState.CANCELLED.value
-            continue
-        row.state, row.executed_ms, row.late_ms = DueState.DONE.value, now_ms, now_ms - row.due_ms
-        done.append((row, ticket, desk.do(row, ticket)))
+    # Nothing that is asked meanwhile depends on these rows: they are written together.
+    with session.no_autoflush:
+        for row in rows:
+            ticket = tickets[row.ticket_id]
+            if _is_needless(row, Stage(ticket.stage)):
+                row.state = DueState.CANCELLED.value
+                continue
+            row.state, row.executed_ms, row.late_ms = DueState.DONE.value, now_ms, now_ms - row.due_ms
+            done.append((row, ticket, desk.do(row, ticket)))
+    session.flush()
     counts = tell(session, [call for _, _, call in done], now_ms=now_ms)
     entries = [_entry(row, ticket, call, count) for (row, ticket, call), count in zip(done, counts, strict=True)]
     if entries:
@@ -140,7 +143,9 @@ class _Desk:
         if ticket.site_id not in self._hours:
             self._hours[ticket.site_id] = hours_of(self._session, ticket.site)
         if kind is ActionKind.REMIND:
-            plan_next_reminder(self._session, row, site=ticket.site, now_ms=self._now_ms)
+            following = following_reminder(row, hours=self._hours[ticket.site_id], now_ms=self._now_ms)
+            if following is not None:
+                self._session.add(following)
         return Call(told, people, self._hours[ticket.site_id], gather_ms=self._gather_ms(kind, ticket))
 
     def _gather_ms(self, kind: ActionKind, ticket: Ticket) -> int:
@@ -190,11 +195,13 @@ def _entry(row: DueAction, ticket: Ticket, call: Call, count: int) -> Entry:
 def responsible(session: Session, ticket: Ticket, rung: Rung, *, at_ms: int) -> Responsible:
     """Who is on duty for the rung; all who hold its roles where there is no roster, and where it has a gap."""
     site = ticket.site
+    has_roster = False
     if rung.party is not Party.DISTRICT:
-        present = [each.person for each in on_duty(session, site, rung.party, at_ms=at_ms)]
+        roster = shifts_of(session, site.id, party=rung.party)
+        present = [each.person for each in on_duty_of(session, roster, site, rung.party, at_ms=at_ms)]
         if present:
             return Responsible(present, is_nobody_on_duty=False)
-    has_roster = rung.party is not Party.DISTRICT and bool(shifts_of(session, site.id, party=rung.party))
+        has_roster = bool(roster)
     everybody = holders(session, site, rung.roles, is_everywhere=rung.is_everywhere)
     return Responsible(everybody, is_nobody_on_duty=has_roster)
 

@@ -159,10 +159,17 @@ def absences_from(session: Session, person_ids: Collection[int], *, now_ms: int)
 
 def on_duty(session: Session, site: Site, party: Party, *, at_ms: int) -> list[OnDuty]:
     """Who is responsible for a party at a moment, each once; whoever is away is replaced by their substitute."""
+    return on_duty_of(session, shifts_of(session, site.id, party=party), site, party, at_ms=at_ms)
+
+
+def on_duty_of(
+    session: Session, roster: Collection[DutyShift], site: Site, party: Party, *, at_ms: int
+) -> list[OnDuty]:
+    """The same by a roster that was read already: all shifts of the party at the site."""
     local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(site.timezone))
-    people = [shift.person for shift in shifts_of(session, site.id, party=party) if covers(shift, local)]
+    people = [shift.person for shift in roster if covers(shift, local)]
     people = [person for person in people if person.is_active and party in parties_at(person, site)]
-    away = absences_at(session, [person.id for person in people], at_ms=at_ms)
+    away = absences_at(session, [person.id for person in people], at_ms=at_ms) if people else {}
     found: dict[int, OnDuty] = {}
     for person in people:
         absence = away.get(person.id)

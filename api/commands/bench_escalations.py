@@ -32,6 +32,7 @@ LATER_MS = OPENED_MS + 3 * 3_600_000
 """By then all deadlines of an entrapment are over."""
 ACTIONS_OF_TICKET = 22
 LIMIT_S = 600.0
+WAITS = "LIANDONG_BENCH_WAITS"
 PEOPLE = (
     Role.PROPERTY_MANAGER,
     Role.TECHNICIAN,
@@ -70,13 +71,19 @@ def fill(database: Database, *, tickets: int) -> int:
         return session.scalar(select(func.count()).select_from(DueAction).where(DueAction.due_ms <= LATER_MS)) or 0
 
 
-def worker_process(database_url: str) -> "subprocess.Popen[bytes]":
-    """Does all that is due by `LATER_MS` and ends. The address goes by the environment: it may hold a password."""
+def worker_process(database_url: str, *, is_to_wait: bool = False) -> "subprocess.Popen[bytes]":
+    """Does all that is due by `LATER_MS` and ends. The address goes by the environment: it may hold a password.
+
+    One that is to wait writes a line when it is ready, and begins when its standard input is closed.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "api.commands.bench_escalations"],
+        stdin=subprocess.PIPE if is_to_wait else None,
+        stdout=subprocess.PIPE if is_to_wait else None,
         env={
             **os.environ,
             "LIANDONG_DATABASE_URL": database_url,
+            WAITS: str(int(is_to_wait)),
             "PYTHONPATH": str(Path(__file__).parents[2]),
         },
     )
@@ -106,16 +113,19 @@ def escalations_as_json(*, actions: int, workers: int, database_url: str | None)
         try:
             database.migrate()
             due = fill(database, tickets=max(1, -(-actions // ACTIONS_OF_TICKET)))
+            address = url.render_as_string(hide_password=False)
+            processes = [worker_process(address, is_to_wait=True) for _ in range(workers)]
+            # Workers of a server run already when something falls due: their start is not part of it.
+            cpu_s = {process.pid: -_cpu_s(process) for process in processes if _is_ready(process)}
+            begun_cpu_s = dict(cpu_s)
             started = monotonic()
-            processes = [worker_process(url.render_as_string(hide_password=False)) for _ in range(workers)]
-            cpu_s = {process.pid: 0.0 for process in processes}
+            for process in processes:
+                if process.stdin is not None:
+                    process.stdin.close()
             while any(process.poll() is None for process in processes):
                 for process in processes:
-                    try:
-                        times = psutil.Process(process.pid).cpu_times()
-                        cpu_s[process.pid] = times.user + times.system
-                    except psutil.Error:
-                        continue
+                    with suppress(psutil.Error):
+                        cpu_s[process.pid] = begun_cpu_s.get(process.pid, 0.0) + _cpu_s(process)
                 if monotonic() - started > LIMIT_S:
                     raise BenchFailed("the workers did not end in time")
                 for process in processes:
@@ -146,6 +156,15 @@ def escalations_as_json(*, actions: int, workers: int, database_url: str | None)
     return json.dumps(report, indent=2)
 
 
+def _is_ready(process: "subprocess.Popen[bytes]") -> bool:
+    return process.stdout is not None and bool(process.stdout.readline())
+
+
+def _cpu_s(process: "subprocess.Popen[bytes]") -> float:
+    times = psutil.Process(process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
 def _is_done(database: Database) -> bool:
     with database.reading() as session:
         return oldest_due_ms(session, now_ms=LATER_MS) is None
@@ -159,6 +178,12 @@ def _rest(seconds: float) -> bool:
 def _work() -> None:
     database = Database(os.environ["LIANDONG_DATABASE_URL"])
     try:
+        if os.environ.get(WAITS) == "1":
+            # Asked once, so that the connection stands.
+            _is_done(database)
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+            sys.stdin.read()
         while not _is_done(database):
             # As the worker of a server does: whoever else is writing has its turn first.
             with suppress(OperationalError):

@@ -30,7 +30,7 @@ def test_no_escalation_is_lost_or_doubled_when_workers_are_killed(database: Data
             processes[victim].wait(15)
             processes[victim] = worker_process(url)
         wait_until(lambda: account(database)["left"] == 0, within_s=120, what="all are done")
-        assert [process.wait(30) for process in processes] == [0, 0]
+        assert [process.wait(120) for process in processes] == [0, 0]
     finally:
         for process in processes:
             process.kill()
