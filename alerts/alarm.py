@@ -124,6 +124,8 @@ class Alarm(Table):
     """When it is to be decided, by our clock, whether it is a matter of its own; see `alerts.explaining`."""
     suppression_id: Mapped[int | None] = mapped_column(BigInteger)
     """What set it aside last; `state` says whether it still does."""
+    is_in_service: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether it is set aside because the lift itself says that it is inspected, or in fire service."""
     unit: Mapped[Unit] = relationship(lazy="joined")
 
     @property

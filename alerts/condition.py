@@ -42,7 +42,8 @@ class Condition:
 
     `case` joins conditions of one matter in one ticket. `on_delay_s` is how long it must hold before it is raised,
     `off_delay_s` how long it must be gone before it has returned, `reuse_s` how soon after its return a new occurrence
-    still belongs to the same alarm. `is_silent_in_service`: not raised while a lift is inspected or in fire service.
+    still belongs to the same alarm. `is_silent_in_service`: not raised while a lift is inspected or in fire service;
+    `is_kept_in_service`: kept nevertheless, as set aside. That has no delays.
     """
 
     code: str
@@ -60,6 +61,7 @@ class Condition:
     off_delay_s: float = 0.0
     reuse_s: float = 600.0
     is_silent_in_service: bool = False
+    is_kept_in_service: bool = False
     may_be_shelved: bool = True
 
     @property

@@ -90,7 +90,15 @@ def elevator_events() -> tuple[Condition, ...]:
     }
     return (
         *(
-            event_condition(Kind.ELEVATOR, code, severity, code, fault_advice, is_silent_in_service=True)
+            event_condition(
+                Kind.ELEVATOR,
+                code,
+                severity,
+                code,
+                fault_advice,
+                is_silent_in_service=True,
+                is_kept_in_service=True,
+            )
             for code, severity in faults.items()
         ),
         *(event_condition(Kind.ELEVATOR, code, severity, code, advice) for code, (severity, advice) in modes.items()),

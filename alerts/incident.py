@@ -151,7 +151,11 @@ def _raise(
     condition = signal.condition
     alarm = known.open(unit_id, condition.code)
     if alarm is not None and alarm.is_active:
-        return None
+        if not alarm.is_in_service or signal.is_in_service:
+            return None
+        # The lift is back with passengers and it still holds: `alerts.suppressing` brings it forth.
+        alarm.is_in_service = False
+        return alarm
     verb = "alarm.raised_again"
     if alarm is None:
         alarm = known.recent(signal, unit_id)
@@ -169,9 +173,15 @@ def _raise(
     known.keep(alarm)
     opened = None
     facts: dict[str, Any] = {}
-    if aside is not None and condition.may_be_shelved and AlarmState(alarm.state) not in ASIDE:
-        set_aside(alarm, aside)
-        facts = aside_facts(aside)
+    if condition.may_be_shelved and AlarmState(alarm.state) not in ASIDE:
+        if aside is not None:
+            set_aside(alarm, aside)
+            facts = aside_facts(aside)
+        elif signal.is_in_service:
+            alarms.move_alarm(alarm, AlarmMove.SUPPRESS)
+            alarm.suppression_id = alarm.forth_ms = None
+            facts = {"in_service": True}
+    alarm.is_in_service = signal.is_in_service and AlarmState(alarm.state) is AlarmState.SUPPRESSED
     # What is set aside calls nobody; it has its ticket when it comes back and still holds.
     if condition.opens_ticket and AlarmState(alarm.state) not in ASIDE:
         if is_held(condition.kind, condition.code) and not has_own_open_ticket(session, alarm):
@@ -256,7 +266,7 @@ def _return(signal: Signal, unit_id: int, entries: list[Entry], *, known: KnownA
     if alarm is None or not alarm.is_active:
         return None
     alarms.move_alarm(alarm, AlarmMove.RETURN)
-    alarm.is_active, alarm.cleared_ms = False, signal.ts_ms
+    alarm.is_active, alarm.is_in_service, alarm.cleared_ms = False, False, signal.ts_ms
     entries.append(alarm_entry(alarm, "alarm.returned", {"ts_ms": signal.ts_ms}))
     return alarm
 

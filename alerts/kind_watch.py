@@ -4,6 +4,7 @@ Unit i stands at index i of every array. `alerts.watch` brings the kinds togethe
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,8 @@ class KindWatch:
         self._true_since = np.full(shape, NEVER_MS)
         self._gone_since = np.full(shape, NEVER_MS)
         self._is_active = np.zeros(shape, dtype=bool)
+        # Told while the lift was in service: kept, but called nobody.
+        self._is_kept = np.zeros(shape, dtype=bool)
         self._late_rows: list[Rows] = []
         self._late_events: list[Event] = []
         self._derived: PumpDerived | FireDerived | None = None
@@ -109,7 +112,7 @@ class KindWatch:
         self._state[units] = np.nan
         for since in (self._true_since, self._gone_since):
             since[:, units] = NEVER_MS
-        self._is_active[:, units] = False
+        self._is_active[:, units] = self._is_kept[:, units] = False
 
     def _grow(self, capacity: int) -> None:
         def grown(array: Any, fill: float, axis: int = 0) -> Any:
@@ -124,6 +127,7 @@ class KindWatch:
         self._true_since = grown(self._true_since, NEVER_MS, axis=1)
         self._gone_since = grown(self._gone_since, NEVER_MS, axis=1)
         self._is_active = grown(self._is_active, False, axis=1)
+        self._is_kept = grown(self._is_kept, False, axis=1)
         if self._derived is not None:
             self._derived.grow(capacity)
 
@@ -216,7 +220,7 @@ class KindWatch:
         self.put(f"event:{flag.code}", units, np.array([flag.value]))
         signals = self._evaluate(units, moments, self._by_event)
         return [
-            Signal(s.unit, s.condition, s.ts_ms, s.is_active, {**s.evidence, **flag.evidence})
+            replace(s, evidence={**s.evidence, **flag.evidence})
             if flag.evidence and s.condition.event == flag.code
             else s
             for s in signals
@@ -230,7 +234,7 @@ class KindWatch:
             self._share_rain(units, now_ms)
         told = {change.unit: change.evidence for change in changes}
         return [
-            Signal(s.unit, s.condition, s.ts_ms, s.is_active, {**s.evidence, **told[s.unit]})
+            replace(s, evidence={**s.evidence, **told[s.unit]})
             for s in self._evaluate(units, np.full(len(units), now_ms), self._by_silence)
         ]
 
@@ -301,10 +305,12 @@ class KindWatch:
         condition = self.conditions[c]
         holds = condition.raise_when(view)
         active = self._is_active[c, units]
+        kept = self._is_kept[c, units]
         since = self._true_since[c, units]
-        if not holds.any() and not active.any() and (since == NEVER_MS).all():
+        if not holds.any() and not active.any() and not kept.any() and (since == NEVER_MS).all():
             return
-        may_raise = holds & ~active & ~self._is_silent(condition, view)
+        is_silent = self._is_silent(condition, view)
+        may_raise = holds & ~active & ~is_silent
         since = np.where(may_raise, np.where(since == NEVER_MS, ts_ms, since), NEVER_MS)
         raised = may_raise & (_elapsed(ts_ms, since) >= condition.on_delay_s * 1000)
         has_gone = active & (condition.clear_when(view) if condition.clear_when else ~holds)
@@ -317,6 +323,13 @@ class KindWatch:
         for i in np.flatnonzero(raised | returned).tolist():
             is_active = bool(raised[i])
             signals.append(self._signal(condition, int(units[i]), int(ts_ms[i]), is_active, since_ms=int(since[i])))
+        if not condition.is_kept_in_service:
+            return
+        begun, ended = holds & ~active & is_silent & ~kept, kept & ~holds
+        self._is_kept[c, units] = (kept | begun) & ~ended & ~raised
+        for i in np.flatnonzero(begun | ended).tolist():
+            signal = self._signal(condition, int(units[i]), int(ts_ms[i]), bool(begun[i]), since_ms=NEVER_MS)
+            signals.append(replace(signal, is_in_service=bool(begun[i])))
 
     def _is_silent(self, condition: Condition, view: _View) -> Bools:
         """Where people work on the lift or ride it in special service; told by its mode, or else by events."""
@@ -344,7 +357,7 @@ class KindWatch:
                     continue
                 for index in np.flatnonzero(waiting & (_elapsed(unit_now, since) >= delay_s * 1000)).tolist():
                     since_ms = int(since[index])
-                    self._is_active[c, index] = is_active
+                    self._is_active[c, index], self._is_kept[c, index] = is_active, False
                     since[index] = NEVER_MS
                     due_ms = since_ms + int(delay_s * 1000)
                     signals.append(self._signal(condition, index, due_ms, is_active, since_ms=since_ms))
@@ -390,6 +403,7 @@ class KindWatch:
         *,
         told: Iterable[Event | Flag],
         active: Iterable[tuple[UnitKey, str]],
+        kept: Iterable[tuple[UnitKey, str]] = (),
         now_ms: int,
     ) -> None:
         """Events, connections and active alarms, after all values were taken up."""
@@ -408,6 +422,9 @@ class KindWatch:
                 self._is_active[codes[code], self.unit_index(unit)] = True
                 if code in (*VERDICTS, SILENT):
                     self._state[self.unit_index(unit), self._column[f"event:{code}"]] = 1.0
+        for unit, code in kept:
+            if code in codes:
+                self._is_kept[codes[code], self.unit_index(unit)] = True
         self._heard_ms[: len(self._units)] = now_ms
         self._wait_again(began_ms)
 

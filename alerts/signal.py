@@ -9,13 +9,18 @@ from models.reading import UnitKey
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A condition began (`is_active`) or ended to hold at `ts_ms`, event time. `evidence` holds JSON values."""
+    """A condition began (`is_active`) or ended to hold at `ts_ms`, event time. `evidence` holds JSON values.
+
+    `is_in_service`: it began while the lift said that people inspect it, or ride it in fire service. When that is over
+    and it still holds, it begins once more, without.
+    """
 
     unit: UnitKey
     condition: Condition
     ts_ms: int
     is_active: bool
     evidence: dict[str, Any] = field(default_factory=dict)
+    is_in_service: bool = False
 
 
 @dataclass(frozen=True, slots=True)

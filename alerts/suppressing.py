@@ -1,8 +1,10 @@
 """Sets alarms aside while a window, or a time out of service, is on at their unit, and brings them back after it.
 
-What is to be follows from the rows of `alerts.suppression` and the clock alone: a restart, a second worker, or a window
-that was ended early changes nothing. What holds when the window ends comes forth as if it had just been raised, with a
-ticket of its own; what has gone meanwhile is over, and asks nobody to take note of it.
+A fault of a lift that says it is inspected, or in fire service, was set aside when it was raised, until that is over.
+
+What is to be follows from the rows of `alerts.suppression`, the row of the alarm and the clock alone: a restart, a
+second worker, or a window that was ended early changes nothing. What holds when the window ends comes forth as if it
+had just been raised, with a ticket of its own; what has gone meanwhile is over, and asks nobody to take note of it.
 """
 
 from collections.abc import Collection, Mapping
@@ -88,6 +90,8 @@ def _place(
             # Another window goes on where this one ended.
             alarm.suppression_id = found.id
             return None
+        if alarm.is_in_service:
+            return None
         move_alarm(alarm, MOVE_BACK[state])
         if alarm.is_active:
             alarm.acknowledged_ms = alarm.acknowledged_by = None
@@ -108,7 +112,8 @@ def _may_be(alarm: Alarm, conditions: Mapping[Key, Condition]) -> bool:
 
 
 def _misplaced(session: Session, conditions: Mapping[Key, Condition], *, now_ms: int) -> list[Alarm]:
-    found = list(session.scalars(select(Alarm).where(Alarm.state.in_(_SET_ASIDE))))
+    aside = select(Alarm).where(Alarm.state.in_(_SET_ASIDE), ~Alarm.is_in_service)
+    found = list(session.scalars(aside))
     now_on = covering(session, {alarm.unit_id for alarm in found}, now_ms=now_ms)
     misplaced = [
         alarm for alarm in found if alarm.unit_id not in now_on or now_on[alarm.unit_id].id != alarm.suppression_id

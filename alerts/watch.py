@@ -128,6 +128,7 @@ class Watch:
         events: Iterable[Event] = (),
         statuses: Iterable[StatusChange] = (),
         active: Iterable[tuple[UnitKey, str]] = (),
+        kept: Iterable[tuple[UnitKey, str]] = (),
         history: Iterable[ReadingBlock] = (),
         pending: Iterable[ReadingBlock] = (),
         now_ms: int,
@@ -135,10 +136,12 @@ class Watch:
         """Takes up the state that an earlier process left.
 
         `latest` are the last stored values, `history` rows of the last hours (for sums and rates), `pending` rows that
-        are not stored yet, `events` the last word on each event and point, `active` the alarms whose condition held.
+        are not stored yet, `events` the last word on each event and point, `active` the alarms whose condition held,
+        `kept` those of them that were set aside because the lift was in service.
         """
         told: list[Event | Flag] = [*events, *(_connection(status) for status in statuses)]
-        active = list(active)
+        kept = set(kept)
+        active = [each for each in active if each not in kept]
         for block in history:
             self._kinds[block.kind].rehearse(block)
         for unit, values in latest.items():
@@ -149,6 +152,7 @@ class Watch:
             watch.restore(
                 told=[item for item in told if item.unit.kind is kind],
                 active=[(unit, code) for unit, code in active if unit.kind is kind],
+                kept=[(unit, code) for unit, code in kept if unit.kind is kind],
                 now_ms=now_ms,
             )
 

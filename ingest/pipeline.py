@@ -132,11 +132,9 @@ class Pipeline:
         by_unit = {unit: ts_ms for unit, ts_ms in _newest_by_unit(newest).items() if is_ours(unit.site)}
         with self._database.reading() as session:
             states = [state for state in connection_states(session) if is_ours(state.unit.site)]
-            active = [
-                (alarm.unit.unit_key, alarm.condition, alarm.evidence)
-                for alarm in open_alarms(session)
-                if alarm.is_active and is_ours(alarm.unit.site.key)
-            ]
+            standing = [alarm for alarm in open_alarms(session) if alarm.is_active and is_ours(alarm.unit.site.key)]
+            active = [(alarm.unit.unit_key, alarm.condition, alarm.evidence) for alarm in standing]
+            kept = [(alarm.unit.unit_key, alarm.condition) for alarm in standing if alarm.is_in_service]
             is_online = {state.unit_id: (state.is_online, state.status_ms) for state in states}
             self._foreign.restore(session)
             events = [event for event in event_log.last_words(session) if is_ours(event.unit.site)]
@@ -148,6 +146,7 @@ class Pipeline:
                 events=events,
                 statuses=[StatusChange(state.unit, state.status_ms, state.is_online) for state in states],
                 active=[(unit, condition) for unit, condition, _ in active],
+                kept=kept,
                 now_ms=now_ms,
             )
             self._life.restore(

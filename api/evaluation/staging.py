@@ -270,7 +270,7 @@ def _unit_run(staging: Staging, fault: Fault | None, signals: list[Signal], live
         onset_ms = live_ms + fault.onset_s * 1000
         over_ms = min(end_ms, onset_ms + (fault.duration_s or np.inf) * 1000)
         labels[int((onset_ms - live_ms) // BATCH_MS) : int((over_ms - live_ms) // BATCH_MS) + 1] = True
-    tickets = [signal for signal in signals if signal.condition.opens_ticket]
+    tickets = [signal for signal in signals if signal.condition.opens_ticket and not signal.is_in_service]
     begun = [signal for signal in tickets if signal.is_active]
     found = [signal for signal in begun if onset_ms <= signal.ts_ms <= over_ms]
     first_ms = min((signal.ts_ms for signal in found), default=np.nan)

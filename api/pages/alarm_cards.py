@@ -50,6 +50,7 @@ class AlarmCard:
     ticket_id: int | None
     cause_id: int | None
     is_explained: bool
+    is_in_service: bool
     may_be_acknowledged: bool
 
 
@@ -83,6 +84,7 @@ def alarm_card(alarm: Alarm, *, limits: Limits, reader: Reader) -> AlarmCard:
         ticket_id=alarm.ticket_id,
         cause_id=alarm.cause_id,
         is_explained=alarm.is_explained,
+        is_in_service=alarm.is_in_service,
         may_be_acknowledged=waits and reader.may("POST", ACKNOWLEDGE, site=unit.site.key),
     )
 

@@ -86,7 +86,10 @@ def _detail(row: Activity, *, kind: Kind | None, timezone: str, limits: Limits, 
     code = row.data.get("condition")
     if kind is not None and isinstance(code, str):
         condition = find_condition(limits, kind, code)
-        return reader._(condition.title) if condition is not None else code
+        title = reader._(condition.title) if condition is not None else code
+        if row.data.get("in_service"):
+            return f"{title} · {reader._(msgid('kept without a call: the lift was inspected or in fire service'))}"
+        return title
     return ""
 
 

@@ -262,7 +262,7 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "alarm.unshelved": msgid("Alarm taken off the shelf"),
         "alarm.explained": msgid("Explained by another alarm"),
         "alarm.suppressed": msgid("Suppressed by design: a window is on"),
-        "alarm.unsuppressed": msgid("The window is over"),
+        "alarm.unsuppressed": msgid("No longer suppressed"),
         "alarm.taken_out": msgid("Set aside: the unit is out of service"),
         "alarm.put_back": msgid("The unit is back in service"),
         "alarm.marked_false": msgid("Marked as a false alarm"),

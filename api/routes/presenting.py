@@ -143,6 +143,7 @@ def _alarm_fields(alarm: Alarm, *, limits: Limits, actor: Actor) -> dict[str, An
         "cause_id": alarm.cause_id,
         "is_explained": alarm.is_explained,
         "suppression_id": alarm.suppression_id,
+        "is_in_service": alarm.is_in_service,
     }
 
 

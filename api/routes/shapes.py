@@ -152,6 +152,7 @@ class AlarmShape(BaseModel):
     cause_id: int | None = Field(description="the alarm that explains it, or explained it")
     is_explained: bool = Field(description="whether its ticket is that of its cause, and it calls nobody itself")
     suppression_id: int | None = Field(description="the window that sets it aside, or did last")
+    is_in_service: bool = Field(description="set aside because the lift says that it is inspected, or in fire service")
 
 
 class AlarmDetail(AlarmShape):

@@ -475,15 +475,25 @@ def test_an_entrapment_tells_where_and_since_when() -> None:
 
 
 @pytest.mark.parametrize("mode", [2, 3, 4])
-def test_faults_are_silent_while_people_work_on_the_lift_and_are_raised_afterwards(mode: int) -> None:
+def test_faults_are_kept_aside_while_people_work_on_the_lift_and_are_raised_afterwards(mode: int) -> None:
     watch = Watch()
-    assert short(tell(watch, LIFT, [(0, {"service_mode": mode}), (1, "fault.03"), (500, "tick")])) == []
+    steps: list[Step] = [(0, {"service_mode": mode}), (1, "fault.03"), (2, {"service_mode": mode}), (500, "tick")]
+    assert short(tell(watch, LIFT, steps)) == ["~fault.03@1"]
     assert short(tell(watch, LIFT, [(600, {"service_mode": 1})])) == ["+fault.03@600"]
 
 
 def test_a_fault_that_ended_during_the_inspection_is_never_raised() -> None:
     steps: list[Step] = [(0, {"service_mode": 2}), (1, "fault.03"), (2, "-fault.03"), (600, {"service_mode": 1})]
-    assert short(tell(Watch(), LIFT, steps)) == []
+    assert short(tell(Watch(), LIFT, steps)) == ["~fault.03@1", "-fault.03@2"]
+
+
+def test_only_what_the_lift_itself_calls_a_fault_is_kept_in_service_and_that_has_no_delay() -> None:
+    kept = [condition for condition in TABLE[Kind.ELEVATOR] if condition.is_kept_in_service]
+    assert {condition.code for condition in kept} == {f"fault.0{number}" for number in range(1, 9)}
+    for condition in kept:
+        assert condition.is_silent_in_service
+        assert condition.may_be_shelved
+        assert (condition.on_delay_s, condition.off_delay_s) == (0, 0)
 
 
 def test_a_fault_known_before_the_inspection_stays_and_ends_during_it() -> None:

@@ -22,6 +22,9 @@ from alerts.suppression import (
     list_suppressions,
     suppressions_of_unit,
 )
+from alerts.watch import Signal
+from models.equipment import Kind
+from models.reading import UnitKey
 from registry.database import Database
 from registry.role import Actor, Grant, Role
 from registry.site import get_site
@@ -384,3 +387,62 @@ def test_the_row_says_who_why_from_when_until_when(compound: Compound) -> None:
             T0_MS + 90_000,
             T0_MS + 10_000,
         )
+
+
+# While the lift itself says that it is inspected
+
+
+def in_service(compound: Compound, name: str, second: float) -> None:
+    unit = UnitKey(compound.site, Kind.ELEVATOR, name)
+    signal = Signal(unit, CONDITIONS[unit.kind, "fault.03"], at_ms(second), True, is_in_service=True)
+    with compound.database.writing() as session:
+        incident.apply_signals(session, [signal], units=compound.ids, received_ms=at_ms(second))
+
+
+def test_a_fault_of_a_lift_that_is_inspected_is_kept_calls_nobody_and_is_over_with_its_end(compound: Compound) -> None:
+    in_service(compound, "lift-1", 10)
+    assert look(compound, 11) == []
+    alarm = compound.alarm("lift-1", "fault.03")
+    assert (alarm.state, alarm.is_active, alarm.is_in_service, alarm.ticket_id) == ("suppressed", True, True, None)
+    [raised] = compound.log("alarm.raised")
+    assert raised.data["in_service"] is True
+    with compound.database.reading() as session:
+        assert session.scalars(select(Annunciation.is_aside)).all() == [True]
+    compound.hear(("lift-1", "-fault.03", 20))
+    assert look(compound, 21) == [alarm.id]
+    alarm = compound.alarm("lift-1", "fault.03")
+    assert (alarm.state, alarm.is_active, alarm.is_in_service) == ("normal", False, False)
+    assert look(compound, 22) == []
+    assert compound.tickets() == []
+
+
+def test_a_fault_that_still_holds_after_the_inspection_comes_forth_with_a_ticket(compound: Compound) -> None:
+    in_service(compound, "lift-1", 10)
+    in_service(compound, "lift-1", 12)
+    compound.hear(("lift-1", "fault.03", 600))
+    look(compound, 601)
+    [alarm] = compound.alarms()
+    assert (alarm.state, alarm.is_in_service) == ("unacknowledged", False)
+    assert [ticket.id for ticket in compound.tickets()] == [alarm.ticket_id]
+
+
+def test_a_window_goes_on_after_the_inspection_and_the_inspection_after_a_window(compound: Compound) -> None:
+    plan(compound, unit="lift-1", end=100)
+    for name in ("lift-1", "lift-2"):
+        in_service(compound, name, 10)
+    plan(compound, unit="lift-2", start=20, end=50, now=15)
+    look(compound, 60)
+    assert compound.alarm("lift-2", "fault.03").state == "suppressed", "it is still inspected"
+    compound.hear(("lift-1", "fault.03", 70), ("lift-2", "fault.03", 70))
+    look(compound, 71)
+    assert [compound.alarm(name, "fault.03").state for name in ("lift-1", "lift-2")] == ["suppressed", "unacknowledged"]
+    look(compound, 100)
+    assert compound.alarm("lift-1", "fault.03").state == "unacknowledged"
+
+
+def test_a_fault_that_comes_again_during_the_inspection_is_set_aside_though_it_stood_before(compound: Compound) -> None:
+    compound.happen(("lift-1", "fault.03", 0), ("lift-1", "-fault.03", 5))
+    in_service(compound, "lift-1", 10)
+    look(compound, 11)
+    alarm = compound.alarm("lift-1", "fault.03")
+    assert (alarm.state, alarm.occurrences) == ("suppressed", 2)

@@ -324,8 +324,10 @@ def restarted(before: Sequence[Said], signals: Sequence[Signal], *, pending: int
             else:
                 online[unit] = told
     active: dict[tuple[UnitKey, str], bool] = {}
+    kept: dict[tuple[UnitKey, str], bool] = {}
     for signal in signals:
         active[signal.unit, signal.condition.code] = signal.is_active
+        kept[signal.unit, signal.condition.code] = signal.is_in_service
 
     def blocks(items: Sequence[Said]) -> list[ReadingBlock]:
         return [
@@ -342,6 +344,7 @@ def restarted(before: Sequence[Said], signals: Sequence[Signal], *, pending: int
         events=last.values(),
         statuses=online.values(),
         active=[key for key, is_active in active.items() if is_active],
+        kept=[key for key, is_kept in kept.items() if is_kept],
         now_ms=at_ms(now_s),
     )
     return watch
@@ -349,8 +352,13 @@ def restarted(before: Sequence[Said], signals: Sequence[Signal], *, pending: int
 
 def active_after(signals: Iterable[Signal]) -> set[tuple[UnitKey, str]]:
     active: set[tuple[UnitKey, str]] = set()
+    kept: set[tuple[UnitKey, str]] = set()
     for signal in signals:
         key = (signal.unit, signal.condition.code)
+        comes_forth = key in kept and signal.is_active and not signal.is_in_service
+        kept = kept | {key} if signal.is_in_service else kept - {key}
+        if comes_forth:
+            continue
         assert (key in active) is not signal.is_active, f"{key} told twice"
         active ^= {key}
     return active
@@ -425,6 +433,17 @@ def test_after_a_restart_silence_is_kept() -> None:
     watch = restarted(before, [])
     assert watch.tick(at_ms(9999)) == []
     assert short(observe(watch, [(LIFT, 20, {"service_mode": 1})])) == ["+fault.01@20"]
+
+
+def test_after_a_restart_a_fault_that_was_kept_in_service_ends_or_comes_forth() -> None:
+    before: list[Said] = [(LIFT, 0, {"service_mode": 2}), (LIFT, 1, "fault.01")]
+    kept = observe(Watch(), before)
+    assert short(kept) == ["~fault.01@1"]
+    assert short(observe(restarted(before, kept), [(LIFT, 5, "-fault.01")])) == ["-fault.01@5"]
+    assert short(observe(restarted(before, kept), [(LIFT, 20, {"service_mode": 1})])) == ["+fault.01@20"]
+    # The mode changed while nobody listened.
+    back: list[Said] = [*before, (LIFT, 9, {"service_mode": 1})]
+    assert short(restarted(back, kept).tick(at_ms(30))) == ["+fault.01@1"]
 
 
 def test_after_a_restart_a_float_that_contradicts_the_level_is_no_flood() -> None:

@@ -72,11 +72,14 @@ def tell(watch: Watch, unit: UnitKey, steps: Iterable[Step], *, lag_s: float = 0
 
 
 def short(signals: Sequence[Signal]) -> list[str]:
-    """`+code@second` for what began, `-code@second` for what ended."""
-    return [
-        f"{'+' if signal.is_active else '-'}{signal.condition.code}@{(signal.ts_ms - T0_MS) / 1000:g}"
-        for signal in signals
-    ]
+    """`+code@second` for what began, `~` for what began while the lift was in service, `-` for what ended."""
+    return [f"{_sign(signal)}{signal.condition.code}@{(signal.ts_ms - T0_MS) / 1000:g}" for signal in signals]
+
+
+def _sign(signal: Signal) -> str:
+    if signal.is_in_service:
+        return "~"
+    return "+" if signal.is_active else "-"
 
 
 def only(code: str, signals: Sequence[Signal]) -> list[str]:

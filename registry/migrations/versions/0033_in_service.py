@@ -1,0 +1,16 @@
+"""Alarms that are set aside because the lift itself says that it is inspected, or in fire service.
+
+Revision: 0033
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0033"
+down_revision = "0032"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("alarm", sa.Column("is_in_service", sa.Boolean(), nullable=False, server_default=sa.false()))
