@@ -13,11 +13,13 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, case, func, insert, or_, select, update
 from sqlalchemy.orm import Mapped, Session, joinedload, lazyload, mapped_column, relationship
 
+from alerts.deadlines import Matter
 from alerts.severity import Severity
 from registry.calendar import Hours
 from registry.channel import Channel, ChannelKind, channels_of
 from registry.database import BigId, Table
 from registry.person import Person
+from registry.quiet_hours import QuietHours, quiet_hours_of, quiet_until
 
 DIGEST_MS = 15 * 60_000
 """Minor messages are gathered for so long into one."""
@@ -29,6 +31,7 @@ MOST_IN_DIGEST = 50
 RESULT_LENGTH = 200
 KEYS_A_QUERY = 1_000
 _DIGESTED = frozenset({Severity.MINOR, Severity.ADVISORY})
+_NEVER_QUIET = frozenset({Matter.ENTRAPMENT, Matter.FIRE})
 
 
 class DeliveryState(StrEnum):
@@ -105,13 +108,16 @@ class Call:
 def tell(session: Session, calls: Sequence[Call], *, now_ms: int) -> list[int]:
     """Writes one notification for each person and step they were not told of yet; how many that were of each call.
 
-    A minor matter waits for the end of the quiet hours and goes out in one digest with others; a grave one at once.
+    A minor matter waits for the end of the quiet hours, the compound's and the person's own, and goes out in one digest
+    with others; a grave one at once.
     """
     keys = [f"{call.told.key}:{person.id}" for call in calls for person in call.people]
     known = set(session.scalars(select(Notification.key).where(Notification.key.in_(keys))))
+    person_ids = {person.id for call in calls for person in call.people}
     channels: defaultdict[int, list[Channel]] = defaultdict(list)
-    for channel in channels_of(session, {person.id for call in calls for person in call.people}):
+    for channel in channels_of(session, person_ids):
         channels[channel.person_id].append(channel)
+    quiet = quiet_hours_of(session, channels) if any(_may_wait(call.told) for call in calls) else {}
     counts, calls_of_rows, rows = [], [], []
     for call in calls:
         new = [person for person in call.people if f"{call.told.key}:{person.id}" not in known]
@@ -125,7 +131,7 @@ def tell(session: Session, calls: Sequence[Call], *, now_ms: int) -> list[int]:
         written = insert(Notification).returning(Notification.id, sort_by_parameter_order=True)
         ids = list(session.scalars(written, rows))
         ways = [
-            _delivery(call, notification_id, channel, now_ms=now_ms)
+            _delivery(call, notification_id, channel, quiet.get(row["person_id"]), now_ms=now_ms)
             for call, row, notification_id in zip(calls_of_rows, rows, ids, strict=True)
             for channel in channels[row["person_id"]]
             if call.told.severity.rank <= Severity(channel.least_severity).rank
@@ -148,15 +154,22 @@ def _notification(told: Told, person_id: int, *, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _delivery(call: Call, notification_id: int, channel: Channel, *, now_ms: int) -> dict[str, Any]:
-    is_minor = call.told.severity in _DIGESTED
+def _may_wait(told: Told) -> bool:
+    """Minor things may; nothing of a fire or of people who may be trapped, however it is rated."""
+    return told.severity in _DIGESTED and told.data.get("matter") not in _NEVER_QUIET
+
+
+def _delivery(
+    call: Call, notification_id: int, channel: Channel, own: QuietHours | None, *, now_ms: int
+) -> dict[str, Any]:
+    is_minor = _may_wait(call.told)
     return {
         "notification_id": notification_id,
         "channel_id": channel.id,
         "is_urgent": not (is_minor or call.gather_ms),
         "state": DeliveryState.WAITING.value,
         "attempts": 0,
-        "next_ms": call.hours.quiet_until(now_ms + DIGEST_MS) if is_minor else now_ms + call.gather_ms,
+        "next_ms": quiet_until(now_ms + DIGEST_MS, call.hours, own) if is_minor else now_ms + call.gather_ms,
         "result": "",
     }
 

@@ -45,6 +45,7 @@ from api.routes import (
     operations,
     patrols,
     proposals,
+    quiet_hours,
     reception,
     register,
     reliability,
@@ -130,6 +131,7 @@ def _routes() -> tuple[BaseRoute, ...]:
     """Of every application of this process the same: to build them takes a second, and they know none of them."""
     router = APIRouter()
     for part in (
+        quiet_hours,
         token,
         register,
         alarms,

@@ -13,6 +13,7 @@ from alerts.notification import Delivery, DeliveryState, Notification, notificat
 from alerts.severity import Severity
 from api.call_out_words import CALL_OUT_TEMPLATES
 from api.message_words import TEST_TEMPLATE, title_and_lines
+from api.pages.joint_people import clock_of, typed_minute
 from api.pages.moments import Moment
 from api.pages.rendering import reader_of, render
 from api.pages.wording import SEVERITY_TITLES
@@ -22,6 +23,7 @@ from api.senders import EXAMPLES, checked_address, open_secret_box
 from api.translations import Translator, msgid
 from registry.channel import MAX_ADDRESS_LENGTH, ChannelKind, add_channel, channels_of, drop_channel, get_channel
 from registry.errors import InvalidField
+from registry.quiet_hours import LONGEST_MIN, clear_quiet_hours, quiet_hours_of, set_quiet_hours
 from registry.role import Actor
 
 SHOWN = 50
@@ -98,6 +100,8 @@ def _page(
             )
             for channel in channels_of(session, [actor.person_id])
         ]
+        kept_hours = quiet_hours_of(session, [actor.person_id]).get(actor.person_id)
+        quiet = (clock_of(kept_hours.start_min), clock_of(kept_hours.end_min)) if kept_hours is not None else None
     return render(
         request,
         "messages.html",
@@ -107,6 +111,7 @@ def _page(
         channels=channels,
         kinds=[(kind.value, _(title), EXAMPLES[kind]) for kind, title in CHANNEL_TITLES.items()],
         severities=[(each.value, _(SEVERITY_TITLES[each])) for each in Severity],
+        quiet=quiet,
         chosen_severity=Severity.ADVISORY.value,
         max_address_length=MAX_ADDRESS_LENGTH,
         problem=problem,
@@ -187,3 +192,28 @@ def test_own_channel(actor: PageActor, held: Held, channel_id: int) -> Response:
         channel = get_channel(session, min(channel_id, MAX_ID), person_id=actor.person_id)
         tell_through(session, channel, template=TEST_TEMPLATE, now_ms=held.clock())
     return RedirectResponse("/messages", status_code=303)
+
+
+@router.post("/messages/quiet-hours", dependencies=[Depends(check_csrf)])
+def set_own_quiet_hours(
+    request: Request,
+    actor: PageActor,
+    held: Held,
+    starts: Annotated[str, Form()] = "",
+    ends: Annotated[str, Form()] = "",
+    none: Annotated[str, Form()] = "",
+) -> Response:
+    """`none` takes them back."""
+    assert actor.person_id is not None, "a page is read by a person"
+    try:
+        with held.database.writing() as session:
+            if none:
+                clear_quiet_hours(session, actor.person_id)
+            else:
+                start_min, end_min = typed_minute(starts), typed_minute(ends)
+                set_quiet_hours(session, actor.person_id, start_min=start_min, end_min=end_min)
+    except InvalidField:
+        words = msgid("Quiet hours are two different times of the day, at most %(hours)s hours apart.")
+        problem = reader_of(request)._(words, hours=LONGEST_MIN // 60)
+        return _page(request, actor, held, problem=problem, status_code=422)
+    return RedirectResponse("/messages#quiet-title", status_code=303)

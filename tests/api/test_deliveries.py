@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from alerts.notification import (
     CLAIM_MS,
@@ -34,6 +35,7 @@ from registry.channel import ChannelKind, SealBroken, SecretBox, add_channel, ne
 from registry.database import Database
 from registry.errors import InvalidField
 from registry.person import Person
+from registry.quiet_hours import set_quiet_hours
 from tests.api.kit import NOON_MS, Clock
 from tests.servers.channels import accepting, hang, hook, mailbox, talk_nonsense
 from tests.waiting import wait_until
@@ -82,11 +84,20 @@ class House:
                 now_ms=0,
             ).id
 
-    def tell(self, *person_ids: int, severity: Severity = Severity.CRITICAL, key: str | None = None) -> int:
+    def tell(
+        self, *person_ids: int, severity: Severity = Severity.CRITICAL, key: str | None = None, matter: str = "minor"
+    ) -> int:
         self._step += 1
         with self.database.writing() as session:
             people = [session.get_one(Person, each) for each in person_ids]
-            told = Told(key or f"step {self._step}", "escalate", severity, DATA, ticket_id=7, site="xiaohe")
+            told = Told(
+                key or f"step {self._step}",
+                "escalate",
+                severity,
+                {**DATA, "matter": matter},
+                ticket_id=7,
+                site="xiaohe",
+            )
             return tell(session, [Call(told, people, Hours())], now_ms=self.clock())[0]
 
     def counts(self) -> dict[DeliveryState, int]:
@@ -169,6 +180,47 @@ def test_what_failed_is_tried_again_later_and_given_up_at_last(house: House) -> 
             house.clock.move_s(15)
             wait_until(lambda: house.counts()[DeliveryState.SENT], within_s=20, what="the second attempt")
         assert len(there.received) == 2
+
+
+def test_minor_things_wait_for_the_end_of_a_persons_own_quiet_hours_and_come_as_one(house: House) -> None:
+    mei, lin = house.person("mei"), house.person("lin")
+    for each in (mei, lin):
+        house.channel(each, ChannelKind.CONSOLE, "")
+    with house.database.writing() as session:
+        # It is noon; the compound is quiet from 22:00 to 07:00, and she from 11:30 until that begins.
+        set_quiet_hours(session, mei, start_min=11 * 60 + 30, end_min=22 * 60)
+    house.tell(mei, lin, severity=Severity.MINOR)
+    house.tell(mei, severity=Severity.ADVISORY)
+    house.tell(mei, severity=Severity.MAJOR)
+    house.tell(mei, severity=Severity.MINOR, matter="entrapment")
+    house.tell(mei, severity=Severity.MINOR, matter="fire")
+    with house.database.reading() as session:
+        ways = session.execute(
+            select(Notification.person_id, Notification.severity, Delivery.next_ms - NOON_MS, Delivery.is_urgent)
+            .join(Delivery, Delivery.notification_id == Notification.id)
+            .order_by(Delivery.id)
+        ).all()
+    in_the_morning = 19 * 3_600_000
+    assert [tuple(each) for each in ways] == [
+        (mei, "minor", in_the_morning, False),
+        (lin, "minor", 15 * 60_000, False),
+        (mei, "advisory", in_the_morning, False),
+        (mei, "major", 0, True),
+        (mei, "minor", 0, True),
+        (mei, "minor", 0, True),
+    ]
+    house.clock.move_s(19 * 3600)
+    with house.database.writing() as session:
+        parcels = claim_parcels(session, now_ms=house.clock(), busy=(), most=10)
+        assert sorted(len(parcel.notifications) for parcel in parcels) == [1, 1]
+        settle(session, [id_ for parcel in parcels for id_ in parcel.delivery_ids], is_sent=True, result="", now_ms=0)
+    for _ in range(2):
+        with house.database.writing() as session:
+            [parcel] = claim_parcels(session, now_ms=house.clock(), busy=(), most=10)
+            settle(session, parcel.delivery_ids, is_sent=True, result="", now_ms=0)
+    with house.database.writing() as session:
+        [digest] = claim_parcels(session, now_ms=house.clock(), busy=(), most=10)
+        assert [each.severity for each in digest.notifications] == ["minor", "advisory"]
 
 
 def test_back_off_grows_and_ends(database: Database) -> None:

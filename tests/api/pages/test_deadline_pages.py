@@ -118,3 +118,28 @@ def test_the_parts_of_a_case_are_measured_apart(world: World) -> None:
         "restoration_s": 2100.0,
     }
     assert world.clock() > NOON_MS
+
+
+def test_everybody_sets_their_own_quiet_hours_by_page_and_by_program(world: World) -> None:
+    person_id = world.person(MANAGER)
+    manager, headers = Browser(world, world.session_of(person_id)), world.bearer_of(person_id)
+    path = "/api/v1/me/quiet-hours"
+    assert world.client.get(path, headers=headers).json() == {"quiet_hours": None}
+    assert "You have set none" in manager.get("/messages").text
+    assert manager.post("/messages/quiet-hours", starts="20:30", ends="08:15").status == 303
+    assert "From 20:30 to 08:15 minor messages wait" in manager.get("/messages").text
+    assert world.client.get(path, headers=headers).json() == {"quiet_hours": {"start": "20:30", "end": "08:15"}}
+    other = Browser(world, world.session(MANAGER))
+    assert "You have set none" in other.get("/messages").text
+    for starts, ends in (("08:00", "08:00"), ("08:00", "23:30"), ("25:00", "08:00"), ("soon", "08:00"), ("", "")):
+        assert manager.post("/messages/quiet-hours", starts=starts, ends=ends).status == 422, (starts, ends)
+        answer = world.client.put(path, json={"start": starts, "end": ends}, headers=headers)
+        assert answer.status_code == 422, (starts, ends)
+    answer = world.client.put(path, json={"start": "19:00", "end": "07:00"}, headers=headers)
+    assert answer.json() == {"quiet_hours": {"start": "19:00", "end": "07:00"}}
+    assert "From 19:00 to 07:00" in manager.get("/messages").text
+    assert manager.post("/messages/quiet-hours", none="1").status == 303
+    assert "You have set none" in manager.get("/messages").text
+    world.client.put(path, json={"start": "19:00", "end": "07:00"}, headers=headers)
+    assert world.client.delete(path, headers=headers).status_code == 204
+    assert world.client.get(path, headers=headers).json() == {"quiet_hours": None}
