@@ -27,6 +27,7 @@ from api.edge import (
 )
 from api.gathered_evidence import GatheredEvidence
 from api.metrics import ScrapedFacts, new_duration_histogram
+from api.people_names import PeopleNames
 from api.report_desk import ReportDesk
 from api.resources import Resources
 from api.routes import (
@@ -114,6 +115,7 @@ def create_app(resources: Resources) -> FastAPI:
     )
     app.state.resources = resources
     app.state.activity_feed = feed
+    app.state.people_names = PeopleNames(resources.database)
     app.state.metrics = metrics
     app.state.sign_in_desk = SignInDesk()
     app.state.report_desk = ReportDesk()

@@ -326,6 +326,13 @@ def users_add_command(
     typer.echo(f"added {name} as {role.value}" + (f" of {site}" if site else ""))
 
 
+@users_app.command("remove")
+def users_remove_command(name: str, data_dir: DataDir = None) -> None:
+    """Ends an account, with its sessions and channels; what the person did stays in every history."""
+    administration.remove_user(told_settings(data_dir=data_dir), name=name)
+    typer.echo(f"removed {name}")
+
+
 @users_app.command("list")
 def users_list_command(data_dir: DataDir = None) -> None:
     """Lists people with their roles."""

@@ -23,6 +23,12 @@ class UnknownUnit(RegistryError):
         self.unit = unit
 
 
+class UnknownPerson(RegistryError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"nobody named {name!r} has an account")
+        self.name = name
+
+
 class NameTaken(RegistryError):
     def __init__(self, name: str) -> None:
         super().__init__(f"a person with the name {name!r} exists already")

@@ -15,6 +15,7 @@ from governance.vote_proof import orphaned_choices, verify_vote
 from registry import activity
 from registry.activity import Entry
 from registry.database import Database
+from registry.leaving import remove_person
 from registry.person import Person, add_person, list_people
 from registry.role import Role
 from registry.site import Site, add_site, confirm_site, find_site, list_sites
@@ -102,6 +103,14 @@ def add_user(settings: Settings, *, name: str, password: str, role: Role, site: 
         )
         entry = Entry("person.added", f"person:{person.id}", data={"name": name, "role": role.value, "site": site})
         activity.append(session, [entry], now_ms=now)
+
+
+def remove_user(settings: Settings, *, name: str) -> None:
+    """Raises UnknownPerson."""
+    with opened_database(settings, migrates=False) as database, database.writing() as session:
+        person = remove_person(session, name)
+        entry = Entry("person.removed", f"person:{person.id}", data={"name": name})
+        activity.append(session, [entry], now_ms=now_ms())
 
 
 def list_users(settings: Settings) -> list[Person]:

@@ -225,7 +225,7 @@ def _team_page(
                     "party": _(PARTY_TITLES[Party(step.party)]) if step.party else "",
                     "due_on": step.due_on.isoformat() if step.due_on else "",
                     "done": reader.moment(step.done_ms, zone) if step.done_ms is not None else None,
-                    "done_by": step.done_by,
+                    "done_by": reader.who_and_role(step.done_by),
                     "done_note": step.done_note,
                 }
                 for step in action_team.steps_of(session, team.id)

@@ -15,8 +15,8 @@ from api.pages.joint_words import (
     TEAM_STATE_TITLES,
 )
 from api.pages.moments import duration_text
-from api.pages.rendering import Reader
-from api.pages.ticket_cards import NOBODY, hold_title
+from api.pages.rendering import NOBODY, Reader
+from api.pages.ticket_cards import hold_title
 from api.pages.wording import PARTY_TITLES, STAGE_TITLES
 from api.translations import msgid
 from governance.meeting import AgendaItem
@@ -104,7 +104,7 @@ def item_card(item: AgendaItem, number: int, *, site: str, reader: Reader) -> It
             for task in item.tasks
         ],
         version=item.version,
-        changed_by=item.changed_by,
+        changed_by=reader.who(item.changed_by),
     )
 
 

@@ -195,7 +195,7 @@ def alarm_page(
             acknowledged=(
                 reader.moment(alarm.acknowledged_ms, site.timezone) if alarm.acknowledged_ms is not None else None
             ),
-            acknowledged_by=(alarm.acknowledged_by or "") if names else "",
+            acknowledged_by=reader.who_and_role(alarm.acknowledged_by) if names else "",
             shelved_until=(
                 reader.moment(alarm.shelved_until_ms, site.timezone) if alarm.shelved_until_ms is not None else None
             ),

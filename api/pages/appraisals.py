@@ -192,7 +192,7 @@ def _page(request: Request, actor: Actor, held: Resources, appraisal_id: int, *,
                 (
                     reader.moment(step.at_ms, site.timezone),
                     reader._(STATE_TITLES[AppraisalState(step.to_state)]),
-                    step.actor if is_named else "",
+                    reader.who_and_role(step.actor) if is_named else "",
                     step.note if is_named else "",
                     step.sha256,
                 )

@@ -15,7 +15,6 @@ from api.call_out_words import (
 )
 from api.pages.moments import Moment
 from api.pages.rendering import Reader
-from registry.role import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def call_out_card(call_out: CallOut, muster: Muster, *, reader: Reader, is_named
     def at(at_ms: int | None) -> Moment | None:
         return reader.moment(at_ms, zone) if at_ms is not None else None
 
-    by = reader._("the system") if call_out.called_by == SYSTEM.name else call_out.called_by or ""
+    by = reader.who_and_role(call_out.called_by)
     return CallOutCard(
         id=call_out.id,
         site=call_out.site.key,

@@ -1,5 +1,6 @@
 """What is due, what should have been done already, and what was done and how late."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
@@ -22,6 +23,9 @@ from api.translations import msgid
 from registry.site import list_sites
 
 SHOWN = 50
+"""Tickets of a state."""
+LOOKED_AT = 400
+"""Actions of a state: a case has one for each rung of the ladder."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,6 +40,22 @@ class DueCard:
     at: Moment
     late: str
     """How much too late it was done, or is; empty when in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueCase:
+    """What one ticket calls for: first what comes next, then what follows if that does not help."""
+
+    first: DueCard
+    others: list[DueCard]
+
+
+def _cases(cards: Iterable[DueCard]) -> list[DueCase]:
+    """One for each ticket, in the order of the first that it calls for."""
+    by_ticket: dict[int, list[DueCard]] = {}
+    for card in cards:
+        by_ticket.setdefault(card.ticket_id, []).append(card)
+    return [DueCase(first, others) for first, *others in list(by_ticket.values())[:SHOWN]]
 
 
 def _card(action: DueAction, ticket: Ticket, *, reader: Reader) -> DueCard:
@@ -69,7 +89,7 @@ def show_due(request: Request, actor: PageActor, held: Held, site: str = "") -> 
         found = {
             state: [
                 _card(action, ticket, reader=reader)
-                for action, ticket in list_due(session, state, visible=visible, site=site or None, limit=SHOWN)
+                for action, ticket in list_due(session, state, visible=visible, site=site or None, limit=LOOKED_AT)
             ]
             for state in (DueState.PENDING, DueState.PAUSED, DueState.DONE)
         }
@@ -80,10 +100,10 @@ def show_due(request: Request, actor: PageActor, held: Held, site: str = "") -> 
             request,
             "due.html",
             reader,
-            overdue=[card for card in pending if card.late],
-            pending=[card for card in pending if not card.late],
-            paused=found[DueState.PAUSED],
-            done=found[DueState.DONE],
+            overdue=_cases(card for card in pending if card.late),
+            pending=_cases(card for card in pending if not card.late),
+            paused=_cases(found[DueState.PAUSED]),
+            done=_cases(found[DueState.DONE]),
             audit=_audit_words(run, reader=reader) if run is not None else "",
             is_audit_bad=run is not None and bool(run.missing or run.untold),
             sites=[SiteChoice(each.key, each.name, each.key == site) for each in sites],

@@ -8,8 +8,8 @@ from alerts.ticket_stages import Stage
 from api.condition_index import find_condition
 from api.pages.joint_words import JOINT_ACTIVITY_TITLES
 from api.pages.moments import Moment, local_time
-from api.pages.rendering import Reader
-from api.pages.ticket_cards import NOBODY, actor_name
+from api.pages.rendering import NOBODY, Reader
+from api.pages.ticket_cards import actor_name
 from api.pages.wording import ACTIVITY_TITLES, STAGE_TITLES
 from api.security import names_people
 from api.translations import msgid
@@ -88,7 +88,8 @@ def _detail(row: Activity, *, kind: Kind | None, timezone: str, limits: Limits, 
         condition = find_condition(limits, kind, code)
         title = reader._(condition.title) if condition is not None else code
         if row.data.get("in_service"):
-            return f"{title} · {reader._(msgid('kept without a call: the lift was inspected or in fire service'))}"
+            kept = reader._("kept without a call: the lift was inspected or in fire service")
+            return f"{title} · {kept}"
         return title
     return ""
 

@@ -73,7 +73,8 @@ def refusal_words(error: Exception, *, reader: Reader) -> tuple[str, int]:
         return _("The quorum is there: the meeting ends with minutes."), 409
     if isinstance(error, WordsChangedMeanwhile):
         told = _(
-            "%(who)s wrote there meanwhile. Nothing was overwritten: look at it, and write again.", who=error.changed_by
+            "%(who)s wrote there meanwhile. Nothing was overwritten: look at it, and write again.",
+            who=reader.who_and_role(error.changed_by),
         )
         return told, 409
     if isinstance(error, ConfirmedAlready):

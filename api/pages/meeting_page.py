@@ -114,7 +114,12 @@ def _page(
             is_intact=meeting.minutes_hash in (None, digest),
             frozen=meeting.minutes_hash or "",
             addenda=[
-                (reader.appointment(row.at_ms, site.timezone), _(PARTY_TITLES[Party(row.party)]), row.actor, row.text)
+                (
+                    reader.appointment(row.at_ms, site.timezone),
+                    _(PARTY_TITLES[Party(row.party)]),
+                    reader.who(row.actor),
+                    row.text,
+                )
                 for row in addenda_of(session, meeting.id)
             ],
             may_add=stage is MeetingStage.CONFIRMED and bool(parties_of(actor.roles_at(site.key))),

@@ -285,7 +285,9 @@ def _card(version: ModelVersion, trial: TrialFigures | None, drift: ModelDrift |
         state=state,
         state_title=reader._(STATE_TITLES[state]),
         made=reader.moment(version.made_ms, unit.site.timezone),
-        made_by=reader._(msgid("the schedule")) if version.made_by == "schedule" else version.made_by,
+        made_by=reader._(msgid("the schedule"))
+        if version.made_by == "schedule"
+        else reader.who_and_role(version.made_by),
         span=f"{first:%Y-%m-%d} – {last:%Y-%m-%d}",
         rows=int(told["rows"]),
         channels=[metric_title(kind, name, _=reader._) for name in told["channels"]],

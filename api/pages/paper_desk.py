@@ -77,7 +77,7 @@ def _desk(
                     "owner": voter.owner_key,
                     "state": reader._(PAPER_STATE_TITLES[PaperState(sheet.state)]),
                     "differs": sheet.state == PaperState.DIFFERS.value,
-                    "by": sheet.first_by + (f", {sheet.second_by}" if sheet.second_by else ""),
+                    "by": reader._(", ").join(reader.who(name) for name in (sheet.first_by, sheet.second_by) if name),
                     "is_mine": actor.name in (sheet.first_by, sheet.second_by),
                     "at": reader.moment(sheet.first_ms, vote.site.timezone),
                 }

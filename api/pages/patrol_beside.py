@@ -52,7 +52,7 @@ def found_lines(session: Session, ticket: Ticket, *, reader: Reader) -> list[Fou
                 what=f"{title}: {reader._(OUTCOME_TITLES[Outcome(result.outcome)])}",
                 value="" if result.value is None or item is None else f"{result.value:g} {item.unit}",
                 note=result.note if names else "",
-                by=result.actor if names else "",
+                by=reader.who_and_role(result.actor) if names else "",
             )
         )
     return lines

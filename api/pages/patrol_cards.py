@@ -174,7 +174,11 @@ def _stop(stop: Stop, number: int, record: Record, reader: Reader, *, is_named: 
         is_done=stop.is_done,
         is_scanned=bool(stop.scans),
         scans=[
-            (reader.moment(scan.at_ms, zone), scan.actor if is_named else "", flag_words(flags, reader=reader))
+            (
+                reader.moment(scan.at_ms, zone),
+                reader.who(scan.actor) if is_named else "",
+                flag_words(flags, reader=reader),
+            )
             for scan, flags in stop.scans
         ],
         slots=[_slot(slot, zone, reader, is_named) for slot in stop.slots] if has_slots else [],
@@ -239,7 +243,7 @@ def _answer(answer: Answer, item: Item, zone: str, reader: Reader, is_named: boo
         title=reader._(OUTCOME_TITLES[outcome]),
         value="" if result.value is None else f"{result.value:g} {item.unit}",
         note=result.note if is_named else "",
-        by=result.actor if is_named else "",
+        by=reader.who(result.actor) if is_named else "",
         party=reader._(PARTY_TITLES[Party(result.party)]),
         at=reader.moment(result.at_ms, zone),
         flags=flag_words(answer.flags, reader=reader),

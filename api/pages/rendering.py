@@ -8,19 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from alerts.resident_report import RESIDENT
 from api.pages import assets
 from api.pages.moments import Moment, at_the_end, local_time, moment, on_the_day, on_the_minute
+from api.people_names import PeopleNames
 from api.resources import get_resources
 from api.security import may, signed_in
 from api.settings import Language
 from api.translations import Translator, as_language, msgid, preferred_language, translator
-from registry.role import ROLE_TITLES, Actor
+from registry.role import ROLE_TITLES, SYSTEM, Actor
 from registry.site import DEFAULT_TIMEZONE
 
 LANGUAGE_COOKIE = "liandong_language"
@@ -66,6 +69,8 @@ NAVIGATION = (
     (msgid("Operation"), (("/data-quality", msgid("Data quality")), ("/models", msgid("Models")))),
 )
 """(title of a group, its pages). A group of which the reader may see one page is that page."""
+NOBODY: Mapping[str, str] = MappingProxyType({SYSTEM.name: msgid("the system"), RESIDENT.name: msgid("a resident")})
+"""Who acts without an account; what they open bears a title of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,21 @@ class Reader:
     now_ms: int
     actor: Actor | None = None
     csrf_token: str = ""
+    people: PeopleNames | None = None
+
+    def who(self, name: str | None) -> str:
+        """The name people go by of whoever a record names; empty for nobody."""
+        if not name or name in NOBODY:
+            return self._(NOBODY[name]) if name else ""
+        known = self.people.get(name) if self.people is not None else None
+        return known.display_name if known is not None else name
+
+    def who_and_role(self, name: str | None) -> str:
+        """With the role in which they act here, for where their party does not stand beside it."""
+        known = self.people.get(name) if self.people is not None and name else None
+        if known is None or not known.roles:
+            return self.who(name)
+        return self._(msgid("%(name)s (%(role)s)"), name=known.display_name, role=self._(ROLE_TITLES[known.roles[0]]))
 
     def moment(self, at_ms: int, zone: str = DEFAULT_TIMEZONE) -> Moment:
         return moment(at_ms, now_ms=self.now_ms, _=self._, zone=zone)
@@ -108,9 +128,13 @@ def reader_of(request: Request) -> Reader:
     """The reader of this request. Blocks on the first call of a request, to look the session up."""
     login = signed_in(request)
     actor = login.actor if login is not None else None
+    now_ms = get_resources(request).clock()
+    people: PeopleNames = request.app.state.people_names
+    people.look(now_ms)
     return Reader(
         _=translator(chosen_language(request, actor)),
-        now_ms=get_resources(request).clock(),
+        now_ms=now_ms,
+        people=people,
         actor=actor,
         csrf_token=login.csrf_token if login is not None else "",
     )

@@ -1,20 +1,18 @@
 """What a page tells about one ticket, in the reader's words."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
 from alerts.hold import HoldReason
 from alerts.measured import Measured
-from alerts.resident_report import RESIDENT
 from alerts.severity import Severity
 from alerts.ticket import Ticket, TicketMove, allowed_moves, lacking_proofs, refused_signature
 from alerts.ticket_stages import FINAL_STAGES, MOVES, Need, Stage, TicketKind
 from api.pages.moments import Moment, duration_text
-from api.pages.rendering import Reader
+from api.pages.rendering import NOBODY, Reader
 from api.pages.wording import (
     BACKWARD_MOVE_TITLES,
     HOLD_REASON_TITLES,
@@ -26,8 +24,7 @@ from api.pages.wording import (
     TICKET_KIND_TITLES,
 )
 from api.security import names_people
-from api.translations import msgid
-from registry.role import SYSTEM, Party
+from registry.role import Party
 
 MAIN_LINE = (
     Stage.REPORTED,
@@ -41,10 +38,6 @@ MAIN_LINE = (
     Stage.CLOSED,
 )
 """The way of a ticket when nothing comes between."""
-
-
-NOBODY: Mapping[str, str] = MappingProxyType({SYSTEM.name: msgid("the system"), RESIDENT.name: msgid("a resident")})
-"""Who acts without an account; what they open bears a title of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +220,7 @@ def history(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> l
         MadeMove(
             at=reader.moment(move.at_ms, ticket.site.timezone),
             stage_title=reader._(STAGE_TITLES[Stage(move.to_stage)]),
-            by=actor_name(move.actor, reader=reader) if is_shown else "",
+            by=reader.who(move.actor) if is_shown else "",
             note=move.note if is_shown else "",
             party=party_list({Party(move.party)}, reader=reader) if move.party else "",
             hold_title=hold_title(move.hold_reason, reader=reader),
@@ -238,7 +231,8 @@ def history(ticket: Ticket, moves: Sequence[TicketMove], *, reader: Reader) -> l
 
 
 def actor_name(name: str, *, reader: Reader) -> str:
-    return reader._(NOBODY[name]) if name in NOBODY else name
+    """Whoever a record names, with their role."""
+    return reader.who_and_role(name)
 
 
 def measured_words(measured: Measured, *, reader: Reader) -> list[tuple[str, str]]:

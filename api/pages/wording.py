@@ -294,6 +294,7 @@ ACTIVITY_TITLES: Mapping[str, str] = MappingProxyType(
         "unit.registered": msgid("Unit heard for the first time"),
         "unit.imported": msgid("Units imported"),
         "person.added": msgid("Account added"),
+        "person.removed": msgid("Account ended"),
         "site.added": msgid("Compound added"),
         "watch_list.entered": msgid("Entered the watch-list"),
         "watch_list.left": msgid("Left the watch-list"),

@@ -143,3 +143,17 @@ def test_everybody_sets_their_own_quiet_hours_by_page_and_by_program(world: Worl
     world.client.put(path, json={"start": "19:00", "end": "07:00"}, headers=headers)
     assert world.client.delete(path, headers=headers).status_code == 204
     assert world.client.get(path, headers=headers).json() == {"quiet_hours": None}
+
+
+def test_a_case_stands_once_among_what_is_due_with_its_other_steps_folded(world: World) -> None:
+    manager = Browser(world, world.session(MANAGER))
+    world.signal(LIFT, "entrapment")
+    page = manager.get("/due")
+    assert page.text.count("Person trapped in lift") == 1
+    assert re.search(r"\d+ further steps", page.text)
+    run(world)
+    world.clock.move_s(3 * 3600)
+    run(world)
+    done = manager.get("/due").text.split("What was done")[1]
+    assert done.count("Person trapped in lift") == 1
+    assert re.search(r"\d+ steps before", done)

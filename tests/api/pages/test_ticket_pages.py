@@ -6,7 +6,13 @@ from PIL import Image
 
 from alerts.ticket_stages import Stage
 from api.security import CSRF_FIELD, CSRF_HEADER
+from registry.channel import Channel, ChannelKind, SecretBox, add_channel, new_key
+from registry.duty import holders
+from registry.errors import UnknownPerson
+from registry.leaving import remove_person
+from registry.person import Person
 from registry.role import Role
+from registry.site import get_site
 from tests.api.kit import ELSEWHERE, FAR_PUMP, HERE, LIFT, PUMP, World
 from tests.api.pages.conftest import Browser
 
@@ -342,3 +348,47 @@ def test_each_party_finds_what_waits_for_it(browser_of: Callable[..., Browser], 
     assert f"/tickets/{ticket_id}" not in people[community].get("/tickets?blocked=1").targets()
     people[committee].post(f"/tickets/{ticket_id}/moves", to="verified")
     assert waits_for() == {committee}
+
+
+def test_histories_name_people_as_people_do_and_keep_whoever_has_left(
+    world: World, admin: Browser, ticket_id: int
+) -> None:
+    person_id = world.person((Role.PROPERTY_MANAGER, HERE))
+    with world.database.writing() as session:
+        person = session.get_one(Person, person_id)
+        login, person.display_name = person.name, "李梅 <b>"
+    manager, headers = Browser(world, world.session_of(person_id)), world.bearer_of(person_id)
+    assert manager.post(f"/tickets/{ticket_id}/moves", to="triaged").status == 303
+    assert manager.post(f"/tickets/{ticket_id}/comments", text="the seal is worn").status == 303
+
+    def is_told() -> bool:
+        page = admin.get(f"/tickets/{ticket_id}")
+        assert login not in page.text
+        assert "李梅 <b> (Property manager)" in page.text
+        return "the seal is worn" in page.text
+
+    assert is_told()
+    with world.database.writing() as session:
+        channel_id = add_channel(
+            session,
+            person_id=person_id,
+            kind=ChannelKind.CONSOLE,
+            address="",
+            label="",
+            least_severity="minor",
+            box=SecretBox(new_key()),
+            now_ms=0,
+        ).id
+        remove_person(session, login)
+        with pytest.raises(UnknownPerson):
+            remove_person(session, login)
+    assert is_told(), "whoever has left keeps what they did"
+    assert manager.get("/tickets").status != 200
+    assert world.client.get("/api/v1/me", headers=headers).status_code == 401
+    with world.database.reading() as session:
+        assert not session.get_one(Channel, channel_id).is_active
+        site = get_site(session, HERE)
+        assert person_id not in [each.id for each in holders(session, site, [Role.PROPERTY_MANAGER])]
+    # What programs read and what is exported names the account, as it was written.
+    detail = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=world.bearer((Role.ADMIN, None))).json()
+    assert [each["actor"] for each in detail["moves"]] == [login]
