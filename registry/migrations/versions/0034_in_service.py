@@ -1,13 +1,13 @@
 """Alarms that are set aside because the lift itself says that it is inspected, or in fire service.
 
-Revision: 0033
+Revision: 0034
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0033"
-down_revision = "0032"
+revision = "0034"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

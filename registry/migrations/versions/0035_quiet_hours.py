@@ -1,13 +1,13 @@
 """When a person is not to be disturbed by minor things.
 
-Revision: 0034
+Revision: 0035
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0034"
-down_revision = "0033"
+revision = "0035"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 
