@@ -157,8 +157,8 @@ def test_what_began_ends_before_it_begins_again(said: list[Said]) -> None:
         for signal in signals:
             key = (signal.unit, signal.condition.code)
             # What was kept in service begins once more when that is over and it still holds.
-            is_known = active.get(key, False) and not (key in kept and not signal.is_in_service)
-            assert is_known is not signal.is_active or (key in kept and not signal.is_active)
+            comes_forth = key in kept and signal.is_active and not signal.is_in_service
+            assert comes_forth or active.get(key, False) is not signal.is_active
             active[key] = signal.is_active
             kept = kept | {key} if signal.is_in_service else kept - {key}
 

@@ -391,4 +391,4 @@ def test_histories_name_people_as_people_do_and_keep_whoever_has_left(
         assert person_id not in [each.id for each in holders(session, site, [Role.PROPERTY_MANAGER])]
     # What programs read and what is exported names the account, as it was written.
     detail = world.client.get(f"/api/v1/tickets/{ticket_id}", headers=world.bearer((Role.ADMIN, None))).json()
-    assert [each["actor"] for each in detail["moves"]] == [login]
+    assert [each["actor"] for each in detail["moves"]] == ["system", login]
