@@ -1,13 +1,13 @@
 """When a person is not to be disturbed by minor things.
 
-Revision: 0035
+Revision: 0037
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0035"
-down_revision = "0034"
+revision = "0037"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 
