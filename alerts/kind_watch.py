@@ -12,7 +12,7 @@ import numpy as np
 from alerts.conditions import SILENT, VERDICTS, Condition
 from alerts.derived import DERIVED_COLUMNS, NEVER_MS, SITE_RAIN, FireDerived, PumpDerived
 from alerts.limits import Limits
-from alerts.rows import Rows
+from alerts.rows import Rows, elapsed_ms
 from alerts.signal import Flag, Signal
 from alerts.silence import SilenceChange
 from models.equipment import EVENT_TITLES, METRICS, SILENT_SERVICE_MODES, Kind
@@ -312,11 +312,11 @@ class KindWatch:
         is_silent = self._is_silent(condition, view)
         may_raise = holds & ~active & ~is_silent
         since = np.where(may_raise, np.where(since == NEVER_MS, ts_ms, since), NEVER_MS)
-        raised = may_raise & (_elapsed(ts_ms, since) >= condition.on_delay_s * 1000)
+        raised = may_raise & (elapsed_ms(ts_ms, since) >= condition.on_delay_s * 1000)
         has_gone = active & (condition.clear_when(view) if condition.clear_when else ~holds)
         gone = self._gone_since[c, units]
         gone = np.where(has_gone, np.where(gone == NEVER_MS, ts_ms, gone), NEVER_MS)
-        returned = has_gone & (_elapsed(ts_ms, gone) >= condition.off_delay_s * 1000)
+        returned = has_gone & (elapsed_ms(ts_ms, gone) >= condition.off_delay_s * 1000)
         self._true_since[c, units] = np.where(raised, NEVER_MS, since)
         self._gone_since[c, units] = np.where(returned, NEVER_MS, gone)
         self._is_active[c, units] = (active | raised) & ~returned
@@ -355,7 +355,7 @@ class KindWatch:
                 waiting = since != NEVER_MS
                 if not waiting.any():
                     continue
-                for index in np.flatnonzero(waiting & (_elapsed(unit_now, since) >= delay_s * 1000)).tolist():
+                for index in np.flatnonzero(waiting & (elapsed_ms(unit_now, since) >= delay_s * 1000)).tolist():
                     since_ms = int(since[index])
                     self._is_active[c, index], self._is_kept[c, index] = is_active, False
                     since[index] = NEVER_MS
@@ -448,7 +448,3 @@ def _is_set_right(last_ms: Any, ts_ms: Any, received_ms: int) -> Any:
     """Whether a unit that spoke of `last_ms` had a clock far ahead then, and has it right now; elementwise."""
     is_now = ts_ms > received_ms - RECENT_MS
     return (last_ms > received_ms + WRONG_CLOCK_MS) & (ts_ms < last_ms - WRONG_CLOCK_MS) & is_now
-
-
-def _elapsed(ts_ms: Ints, since_ms: Ints) -> Ints:
-    return np.where(since_ms == NEVER_MS, -1, ts_ms - np.where(since_ms == NEVER_MS, 0, since_ms))

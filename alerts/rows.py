@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from alerts.derived import NEVER_MS
 from models.reading import Bools, Floats, Ints
 
 
@@ -19,3 +22,8 @@ class Rows:
 
     def __getitem__(self, selected: Ints | Bools) -> "Rows":
         return Rows(self.units[selected], self.ts_ms[selected], self.values[selected], self.known)
+
+
+def elapsed_ms(ts_ms: Ints, since_ms: Ints) -> Ints:
+    """How long it is since then; -1 for what never was. Elementwise."""
+    return np.where(since_ms == NEVER_MS, -1, ts_ms - np.where(since_ms == NEVER_MS, 0, since_ms))
