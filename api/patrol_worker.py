@@ -6,6 +6,7 @@ Several servers may run it; each thing is done once whoever gets to it first.
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from prometheus_client import Counter
@@ -15,7 +16,8 @@ from alerts.patrol_focus import FocusReason, put_on_next_round
 from alerts.patrol_schedule import HORIZON_DAYS, plan_ahead, plans_behind
 from alerts.patrol_statutory import lift_ids, raise_due, refresh, sites_with_due
 from api.report_desk import draw_code
-from governance.reliability_report import WINDOW_MS, gather, is_comparable, standings_of, watch_rule_of
+from governance.patrol_risk import UnitRisk, risks_by_site
+from governance.reliability_report import WINDOW_MS, Facts, gather, is_comparable, standings_of, watch_rule_of
 from models.equipment import Kind
 from registry import activity
 from registry.activity import Entry
@@ -84,31 +86,60 @@ def refresh_all(database: Database) -> int:
 
 
 def put_risky_on_next_round(database: Database, *, now_ms: int) -> int:
-    """Units that the watch-list's rule finds above the worst tenth of their peers; how many stand on a round now."""
+    """Units above the worst tenth of their peers by the watch-list's rule, and those of each compound at which the
+    combined risk expects twice the faults of their peers or more; how many stand on a round now.
+    """
     put = 0
     for kind in Kind:
         with database.reading() as session:
             facts = gather(session, kind=kind, start_ms=now_ms - WINDOW_MS, end_ms=now_ms)
-        if not any(is_comparable(exposure) for exposure in facts.exposures.values()):
-            continue
-        ids, rule = watch_rule_of(facts)
-        standings = standings_of(facts)
-        risky = [unit_id for unit_id, is_above in zip(ids, rule.is_above, strict=True) if is_above]
-        risky.sort(key=lambda unit_id: standings[unit_id].rank if unit_id in standings else 0)
-        for unit_id in risky[:MOST_RISKY]:
-            told: dict[str, float | int] = {"faults": len(facts.begun_within(unit_id))}
-            if (standing := standings.get(unit_id)) is not None:
-                told |= {
-                    "rate_per_year": round(standing.rate_per_year, 2),
-                    "rank": standing.rank,
-                    "peers": standing.peers,
-                }
+            if not any(is_comparable(exposure) for exposure in facts.exposures.values()):
+                continue
+            orders = risks_by_site(session, facts)
+        told = _fault_prone(facts)
+        for order in orders.values():
+            for each in order.proposed:
+                told.setdefault(each.unit.id, (FocusReason.LIKELY_FAULT, _risk_facts(each)))
+        for unit_id, (reason, said) in told.items():
             with database.writing() as session:
-                patrol = put_on_next_round(
-                    session, unit_id, FocusReason.FAULT_PRONE, facts=told, draw_code=draw_code, now_ms=now_ms
-                )
+                patrol = put_on_next_round(session, unit_id, reason, facts=said, draw_code=draw_code, now_ms=now_ms)
             put += patrol is not None
     return put
+
+
+Proposed = tuple[FocusReason, dict[str, Any]]
+
+
+def _fault_prone(facts: Facts) -> dict[int, Proposed]:
+    ids, rule = watch_rule_of(facts)
+    standings = standings_of(facts)
+    risky = [unit_id for unit_id, is_above in zip(ids, rule.is_above, strict=True) if is_above]
+    risky.sort(key=lambda unit_id: standings[unit_id].rank if unit_id in standings else 0)
+    found: dict[int, Proposed] = {}
+    for unit_id in risky[:MOST_RISKY]:
+        said: dict[str, Any] = {"faults": len(facts.begun_within(unit_id))}
+        if (standing := standings.get(unit_id)) is not None:
+            said |= {
+                "rate_per_year": round(standing.rate_per_year, 2),
+                "rank": standing.rank,
+                "peers": standing.peers,
+            }
+        found[unit_id] = FocusReason.FAULT_PRONE, said
+    return found
+
+
+def _risk_facts(each: UnitRisk) -> dict[str, Any]:
+    """What the round says: the risk beside that of the peers, and every part that raises it."""
+    return {
+        "faults": len(each.sources),
+        "expected_30_days": round(each.risk.expected, 3),
+        "times_peers": round(each.risk.times_peers, 1),
+        "anomalies": each.signs.anomalies,
+        "age_years": None if each.signs.age_years is None else round(each.signs.age_years, 1),
+        "maintenance_late_days": each.signs.maintenance_late_days,
+        "is_inspection_expired": each.signs.is_inspection_expired,
+        "raising": [part.value for part, factor in each.risk.factors.items() if factor > 1.0],
+    }
 
 
 class PatrolWorker:

@@ -103,6 +103,8 @@ _API: Mapping[tuple[str, str], Access] = {
     ("GET", "/api/v1/watch-list"): EVERYBODY,
     ("GET", "/api/v1/sites/{site}/handover.zip"): MEDIATORS,
     ("GET", "/api/v1/fault-prone"): EVERYBODY,
+    ("GET", "/api/v1/patrol-risk"): STAFF,
+    ("GET", "/api/v1/district"): OVERSEERS,
     # Residents see that people are called out and how many come; names are for those who work with them.
     ("GET", "/api/v1/call-outs"): EVERYBODY,
     ("POST", "/api/v1/call-outs"): OFFICE,
@@ -340,6 +342,7 @@ _PAGES: Mapping[tuple[str, str], Access] = {
     ("GET", "/call-outs/answer/{secret}"): PUBLIC,
     ("POST", "/call-outs/answer/{secret}"): PUBLIC,
     ("GET", "/watch-list"): EVERYBODY,
+    ("GET", "/patrol-risk"): STAFF,
     ("GET", "/district"): OVERSEERS,
     ("GET", "/proposals"): EVERYBODY,
     ("GET", "/proposals/new"): DRAFTERS,

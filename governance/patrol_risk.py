@@ -1,8 +1,11 @@
-"""The combined risk of units for the planning of patrols: where to look first, and why."""
+"""The combined risk of units for the planning of patrols: where to look first, and why.
+
+Units are compared with the others of their kind in their own compound: a patrol of one compound is to be planned.
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -12,15 +15,21 @@ from sqlalchemy.orm import Session
 
 from alerts.alarm import Alarm
 from alerts.conditions import ANOMALY
-from governance.reliability_report import WINDOW_MS, UnitFacts, gather, is_comparable
-from governance.service_facts import service_facts
+from governance.reliability_report import WINDOW_MS, Facts, UnitFacts, gather, is_comparable
+from governance.service_facts import ServiceFacts, service_facts
 from models.equipment import Kind
-from models.fault_statistics import MS_PER_DAY
+from models.fault_statistics import MS_PER_DAY, Exposure
 from models.patrol_risk import Risk, Signs, aged_counts, patrol_risks
 from registry.database import portions
 from registry.site import DEFAULT_TIMEZONE
 
 ANOMALIES_WITHIN_MS = 90 * MS_PER_DAY
+
+
+LIKELY_TIMES_PEERS = 2.0
+"""[P] From here on a unit is proposed for the next round: twice the faults to be expected of its peers."""
+MOST_PROPOSED = 3
+"""[P] So many of a kind in a compound: a round that looks closely at everything looks closely at nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +39,70 @@ class UnitRisk:
     unit: UnitFacts
     risk: Risk
     signs: Signs
+    exposure: Exposure
     sources: tuple[str, ...]
     anomalies: tuple[str, ...]
 
+    @property
+    def is_proposed(self) -> bool:
+        return self.risk.times_peers >= LIKELY_TIMES_PEERS
 
-def unit_risks(
-    session: Session, *, kind: Kind, site: str | None = None, visible: Collection[str] | None = None, now_ms: int
-) -> list[UnitRisk]:
-    """Units of a kind, of one compound or of all that may be seen, those with the highest risk first.
 
-    Units of which too little is known to compare them are absent: nothing is made up for them.
-    """
-    facts = gather(session, kind=kind, site=site, visible=visible, start_ms=now_ms - WINDOW_MS, end_ms=now_ms)
+@dataclass(frozen=True, slots=True)
+class RiskOrder:
+    """Units of a kind in a compound, those with the highest risk first; of `not_judged` too little is known."""
+
+    risks: Sequence[UnitRisk] = ()
+    not_judged: Sequence[UnitFacts] = field(default=())
+
+    @property
+    def proposed(self) -> Sequence[UnitRisk]:
+        """Those to be put on the next round."""
+        return [each for each in self.risks if each.is_proposed][:MOST_PROPOSED]
+
+
+def unit_risks(session: Session, *, kind: Kind, site: str, now_ms: int) -> RiskOrder:
+    """Of the units of a kind in a compound, by the faults of the last year and what else is known now."""
+    facts = gather(session, kind=kind, site=site, start_ms=now_ms - WINDOW_MS, end_ms=now_ms)
+    return risks_by_site(session, facts).get(site, RiskOrder())
+
+
+def risks_by_site(session: Session, facts: Facts) -> dict[str, RiskOrder]:
+    """By compound, from the facts of the year that ends now."""
     units = [unit for unit in facts.units if is_comparable(facts.exposures[unit.id])]
+    zone = ZoneInfo(units[0].zone if units else DEFAULT_TIMEZONE)
+    today = datetime.fromtimestamp(facts.end_ms / 1000, UTC).astimezone(zone).date()
+    service = service_facts(session, units, as_of=today)
+    since_ms = facts.end_ms - ANOMALIES_WITHIN_MS
+    anomalies = _anomalies(session, [unit.id for unit in units], since_ms=since_ms, now_ms=facts.end_ms)
+    judged: dict[str, list[UnitFacts]] = defaultdict(list)
+    for unit in units:
+        judged[unit.site_key].append(unit)
+    not_judged: dict[str, list[UnitFacts]] = defaultdict(list)
+    for unit in facts.units:
+        if not is_comparable(facts.exposures[unit.id]):
+            not_judged[unit.site_key].append(unit)
+    return {
+        site: RiskOrder(_ordered(facts, judged.get(site, ()), service, anomalies), not_judged.get(site, ()))
+        for site in {*judged, *not_judged}
+    }
+
+
+def _ordered(
+    facts: Facts,
+    units: Sequence[UnitFacts],
+    service: Mapping[int, ServiceFacts],
+    anomalies: Mapping[int, Sequence[str]],
+) -> list[UnitRisk]:
     if not units:
         return []
-    zone = ZoneInfo(units[0].zone or DEFAULT_TIMEZONE)
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(zone).date()
-    service = service_facts(session, units, as_of=today)
-    anomalies = _anomalies(session, [unit.id for unit in units], since_ms=now_ms - ANOMALIES_WITHIN_MS, now_ms=now_ms)
     own = [facts.own_faults(unit.id) for unit in units]
-    ages = [np.array([(now_ms - fault.began_ms) / MS_PER_DAY for fault in faults]) for faults in own]
-    counts, exposure = aged_counts(ages, np.array([facts.exposures[unit.id].days for unit in units]))
+    ages = [np.array([(facts.end_ms - fault.began_ms) / MS_PER_DAY for fault in faults]) for faults in own]
+    exposures = [facts.exposures[unit.id] for unit in units]
+    counts, exposure_days = aged_counts(ages, np.array([each.days for each in exposures]))
     signs = [
         Signs(
-            anomalies=len(anomalies[unit.id]),
+            anomalies=len(anomalies.get(unit.id, ())),
             age_years=service[unit.id].age_years,
             maintenance_late_days=service[unit.id].maintenance_late_days,
             is_inspection_expired=service[unit.id].is_inspection_overdue,
@@ -62,8 +110,17 @@ def unit_risks(
         for unit in units
     ]
     found = [
-        UnitRisk(unit, risk, sign, tuple(fault.source for fault in faults), tuple(anomalies[unit.id]))
-        for unit, risk, sign, faults in zip(units, patrol_risks(counts, exposure, signs), signs, own, strict=True)
+        UnitRisk(
+            unit=unit,
+            risk=risk,
+            signs=sign,
+            exposure=exposure,
+            sources=tuple(fault.source for fault in faults),
+            anomalies=tuple(anomalies.get(unit.id, ())),
+        )
+        for unit, risk, sign, exposure, faults in zip(
+            units, patrol_risks(counts, exposure_days, signs), signs, exposures, own, strict=True
+        )
     ]
     return sorted(found, key=lambda each: (-each.risk.expected, each.unit.id))
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from models.reading import Floats, Ints
-from models.reliability import DAYS_PER_YEAR, fit_fleet
+from models.reliability import fit_fleet
 
 AHEAD_DAYS = 30.0
 HALF_LIFE_DAYS = 365.0
@@ -53,7 +53,8 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """Faults expected in the coming 30 days. The product of all factors and of the peers' mean is that number.
+    """Faults expected in the coming 30 days. The product of all factors and of the peers' mean is that number; the
+    mean is that of the rates of all units compared, each drawn towards the others.
 
     `shares` say how much of what sets the unit apart is due to each part; they sum to 1 where anything does.
     """
@@ -84,12 +85,13 @@ def patrol_risks(counts: Floats | Ints, exposure_days: Floats, signs: Sequence[S
     """Of units that are peers, each beside the others. Raises ValueError as `models.reliability.fit_fleet`."""
     weighed = np.asarray(counts, dtype=np.float64)
     fleet = fit_fleet(weighed, exposure_days)  # type: ignore[arg-type]
-    mean = fleet.rate_per_year / DAYS_PER_YEAR
-    found = []
-    for count, days, sign in zip(weighed, exposure_days, signs, strict=True):
-        rate = float(np.sum(fleet.weight * (fleet.shape + count) / (fleet.scale_days + days)))
-        found.append(_risk(rate, mean, sign))
-    return found
+    rates = [
+        float(np.sum(fleet.weight * (fleet.shape + count) / (fleet.scale_days + days)))
+        for count, days in zip(weighed, exposure_days, strict=True)
+    ]
+    # Of these units, not of all that could be drawn: where no fault was counted, nothing bounds the latter from above.
+    mean = float(np.mean(rates))
+    return [_risk(rate, mean, sign) for rate, sign in zip(rates, signs, strict=True)]
 
 
 def _risk(rate_per_day: float, mean_per_day: float, sign: Signs) -> Risk:

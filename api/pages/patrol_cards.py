@@ -21,6 +21,7 @@ from api.pages.patrol_words import (
     ROUND_STATE_TITLES,
 )
 from api.pages.rendering import Reader
+from api.pages.risk_words import risk_facts_words
 from api.pages.wording import PARTY_TITLES
 from api.translations import msgid
 from registry.role import Party
@@ -197,7 +198,7 @@ def focus_words(focus: PatrolFocus | None, *, reader: Reader) -> str:
         parts.append(_(msgid("%(rate)s faults a year expected"), rate=facts["rate_per_year"]))
     if "rank" in facts and "peers" in facts:
         parts.append(_(msgid("rank %(rank)s of %(peers)s"), rank=facts["rank"], peers=facts["peers"]))
-    return " · ".join(parts)
+    return " · ".join([*parts, *risk_facts_words(facts, _=_)])
 
 
 def flag_words(flags: frozenset[Flag], *, reader: Reader) -> list[str]:

@@ -42,7 +42,14 @@ NAVIGATION = (
             ("/suppressions", msgid("Maintenance windows")),
         ),
     ),
-    (msgid("Patrol"), (("/patrols", msgid("Joint patrol")), ("/units", msgid("Units")))),
+    (
+        msgid("Patrol"),
+        (
+            ("/patrols", msgid("Joint patrol")),
+            ("/patrol-risk", msgid("Where to look first")),
+            ("/units", msgid("Units")),
+        ),
+    ),
     (
         msgid("Analysis"),
         (

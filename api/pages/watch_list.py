@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
+from api.pages.record_links import record_links
 from api.pages.rendering import reader_of, render
 from api.pages.statistics_words import Source
 from api.pages.values import number_text
@@ -88,7 +89,7 @@ def watch_line(row: WatchEntry, *, _: Translator) -> WatchLine:
         why=figures_text(row.entry, _=_),
         left_on="" if row.left_on is None else row.left_on.isoformat(),
         left_why=left_why,
-        sources=[_source(each, _=_) for each in row.entry.get("sources", [])],
+        sources=record_links(row.entry.get("sources", []), _=_),
         notice=notice_text(row, name, _=_),
     )
 
@@ -145,10 +146,3 @@ def _quantiles(units: float | None, sites: float | None, n_units: int, n_sites: 
     ):
         found.append(_(too_few, n=n) if value is None else _(words, limit=number_text(value), n=n))
     return found
-
-
-def _source(name: str, *, _: Translator) -> Source:
-    kind, _sep, number = name.partition(":")
-    if kind == "ticket":
-        return Source(f"#{number}", f"/tickets/{number}")
-    return Source(_(msgid("alarm %(n)s"), n=number), f"/alarms/{number}")

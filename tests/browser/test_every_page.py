@@ -84,6 +84,7 @@ def addresses(world: World) -> Iterator[str]:
         f"/statistics?unit={LIFT.path}",
         f"/units/{LIFT.path}/service-records",
         "/watch-list",
+        "/patrol-risk",
         "/district",
         "/proposals",
         "/proposals/new?site=xiaohe",

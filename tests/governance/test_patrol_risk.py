@@ -30,7 +30,7 @@ def test_the_worst_comes_first_with_its_parts_and_their_records(database: Databa
             )
         )
     with database.reading() as session:
-        told = unit_risks(session, kind=Kind.ELEVATOR, now_ms=NOW_MS)
+        told = unit_risks(session, kind=Kind.ELEVATOR, site="xiaohe", now_ms=NOW_MS).risks
     assert [each.unit.id for each in told[:3]] == [ids[1], ids[2], ids[3]]
     assert told[0].sources == tuple(f"ticket:{number}" for number in sorted(tickets, reverse=True))
     assert told[1].signs.maintenance_late_days == 45 - 15
@@ -40,6 +40,8 @@ def test_the_worst_comes_first_with_its_parts_and_their_records(database: Databa
 
 def test_a_unit_without_data_is_not_made_up(database: Database) -> None:
     seen = lifts(database, number=2, days=100)
-    lifts(database, number=1, days=0, name="silent")
+    (silent,) = lifts(database, number=1, days=0, name="silent")
     with database.reading() as session:
-        assert {each.unit.id for each in unit_risks(session, kind=Kind.ELEVATOR, now_ms=NOW_MS)} == set(seen)
+        told = unit_risks(session, kind=Kind.ELEVATOR, site="xiaohe", now_ms=NOW_MS)
+    assert {each.unit.id for each in told.risks} == set(seen)
+    assert [unit.id for unit in told.not_judged] == [silent]
