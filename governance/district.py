@@ -1,7 +1,7 @@
 """A district at a glance: its compounds and maintenance companies with their hard cases, watch-list and silence.
 
 A few queries that count in the database, whatever the number of units; nothing here is a rate. Rates with their
-intervals stand in the statistics of each compound.
+intervals are those of `governance.district_rates`.
 """
 
 from collections import defaultdict
