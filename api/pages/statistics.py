@@ -22,13 +22,16 @@ from api.pages.statistics_words import (
     rate_texts,
     share_text,
 )
+from api.pages.use_words import UseCard, use_cards
 from api.pages.wording import KIND_TITLES
 from api.resources import Held
 from api.security import PageActor, check_site, permitted_sites
 from api.translations import msgid
+from api.use_figures import use_figures
 from governance.overhaul_effect import overhaul_effect
 from governance.reliability_report import Facts, GroupBy, UnitFacts, gather, grouped, standings_of
 from governance.service_facts import costs_by_year, service_facts
+from ingest.stores.contract import StoreUnavailable
 from models.equipment import Kind
 from models.fault_statistics import MS_PER_DAY, Statistics
 from registry.errors import UnknownUnit
@@ -134,6 +137,13 @@ def show_statistics(
     teller = Teller(facts, _=_)
     standings = standings_of(facts) if is_one or (site or len(choices) == 1) else {}
     query = {"site": site, "kind": chosen_kind.value, "days": str(span_days)}
+    use: list[UseCard] = []
+    is_store_away = False
+    if is_one and shown_units:
+        try:
+            use = use_cards(use_figures(held.store, facts, shown_units[0]), zone=zone, _=_)
+        except StoreUnavailable:
+            is_store_away = True
     return render(
         request,
         "statistics.html",
@@ -146,6 +156,8 @@ def show_statistics(
         span=(reader.moment(facts.start_ms).text[:10], reader.moment(facts.end_ms).iso[:10]),
         cautions=teller.words(told.cautions),
         cards=teller.cards(told),
+        use=use,
+        is_store_away=is_store_away,
         causes=teller.causes(told),
         standing=standings.get(unit_id) if unit_id is not None else None,
         rank=rank_text(standings.get(unit_id), _=_) if unit_id is not None else "",

@@ -28,8 +28,10 @@ from api.routes.reliability_shapes import (
     effect_shape,
     reliability_shape,
     span_fields,
+    use_shape,
 )
 from api.security import ApiActor, check_site, permitted_sites
+from api.use_figures import use_figures
 from governance.overhaul_effect import overhaul_effect
 from governance.reliability_report import (
     WINDOW_MS,
@@ -138,6 +140,9 @@ def show_reliability(
         total=reliability_shape(
             facts.of(facts.units), list(facts.units), kind=facts.kind, by=GroupBy.SITE, group="", name=""
         ),
+        use=[use_shape(each, facts.units[0].zone) for each in use_figures(held.store, facts, facts.units[0])]
+        if unit and facts.units
+        else None,
         costs_by_year=[
             YearCostShape(year=each.year, repairs_yuan=yuan(each.repairs_fen), service_yuan=yuan(each.service_fen))
             for each in asked.costs

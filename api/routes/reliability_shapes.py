@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from api.instants import rfc3339
 from api.routes.shapes import Rfc3339
+from api.use_figures import UseFigure
 from governance.overhaul_effect import Effect, EffectCaution, Side
 from governance.reliability_report import Facts, GroupBy, Standing, UnitFacts
 from governance.service_facts import ServiceFacts
@@ -147,10 +148,47 @@ class ReliabilityShape(BaseModel):
     cautions: list[Caution] = Field(description=CAUTIONS_TEXT)
 
 
+class UseShape(BaseModel):
+    """Faults by what a counter of the unit counted; resets never give negative use, the sum is a lower bound."""
+
+    metric: str
+    per: float = Field(description="`faults` per so many trips or running hours")
+    counted: float | None = Field(description="null: the counter told nothing in the span")
+    first: Rfc3339 | None
+    last: Rfc3339 | None
+    resets: int
+    jumps: int = Field(description="rises that no lift can make; they are left out")
+    faults: int = Field(description="those between the first and the last reading of the counter")
+    value: float | None = Field(description="null: withheld, too little use")
+    low: float | None
+    high: float | None
+    sources: list[str] = Field(description=SOURCES_TEXT)
+
+
+def use_shape(figure: UseFigure, zone: str) -> UseShape:
+    use = figure.use
+    value, low, high = (None if each is None else round(each, 4) for each in (figure.rate, figure.low, figure.high))
+    return UseShape(
+        metric=figure.metric,
+        per=figure.per,
+        counted=None if use is None else round(use.counted, 3),
+        first=None if use is None else rfc3339(use.first_ms, zone),
+        last=None if use is None else rfc3339(use.last_ms, zone),
+        resets=0 if use is None else len(use.resets_ms),
+        jumps=0 if use is None else len(use.jumps_ms),
+        faults=len(figure.sources),
+        value=value,
+        low=low,
+        high=high,
+        sources=list(figure.sources),
+    )
+
+
 class ReliabilityPage(BaseModel):
     items: list[ReliabilityShape]
     next: str | None
     total: ReliabilityShape = Field(description="of all units asked for")
+    use: list[UseShape] | None = Field(description="of one unit that was asked for by name; else null")
     costs_by_year: list[YearCostShape] = Field(description="of all units asked for, in all years")
     start: Rfc3339
     end: Rfc3339

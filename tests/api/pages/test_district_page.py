@@ -102,7 +102,7 @@ def test_a_compound_and_its_company_have_their_rate_with_interval_and_exposure(w
         first = answer["items"][0]
         assert first["key"] == key
         told = first["faults_per_year"]
-        assert (told["value"], told["low"], told["high"], told["n"]) == (7.305, 0.8847, 26.3885, 2)
+        assert (told["value"], told["low"], told["high"], told["n"]) == (7.305, 0.8847, 26.3882, 2)
         assert told["exposure"]["covered_days"] == 100.0
 
 

@@ -7,9 +7,9 @@ from alerts.severity import Severity
 from alerts.ticket_stages import TicketKind
 from registry.role import Actor, Grant, Role
 from registry.unit import get_unit
-from tests.api.kit import ELSEWHERE, HERE, LIFT, World
+from tests.api.kit import ELSEWHERE, HERE, LIFT, NOON_MS, World
 from tests.api.pages.conftest import Browser
-from tests.api.test_reliability import fault, seen
+from tests.api.test_reliability import DAY_MS, fault, seen
 
 OWNER = (Role.OWNER, HERE)
 
@@ -76,3 +76,31 @@ def test_an_open_fault_is_told_as_open(world: World, admin: Browser) -> None:
     assert "median of 0 cases, 1 still open" in page.text
     assert "Some cases are still open" in page.text
     assert "1 d out of use" in page.text
+
+
+def test_trips_stand_beside_the_calendar_and_a_reset_takes_nothing_away(world: World, admin: Browser) -> None:
+    seen(world, LIFT.path, 100)
+    tickets = {fault(world, LIFT.path, days) for days in (10, 40)}
+    # 100 trips every six hours; after fifty days the counter begins at 0 again.
+    start_ms = (NOON_MS // DAY_MS - 100) * DAY_MS
+    trips = [1000.0 + 100 * n for n in range(200)] + [100.0 * n for n in range(200)]
+    world.measure(LIFT, {"trips_total": trips}, start_ms=start_ms, step_ms=DAY_MS // 4)
+    # 19,900 before the reset, 19,900 after it, of which the first 300 are seen whole: 300 + 49 × 400 on either side.
+    answer = world.client.get(f"/api/v1/reliability?unit={LIFT.path}", headers=world.bearer((Role.ADMIN, None))).json()
+    told, hours = answer["use"]
+    assert (told["counted"], told["resets"], told["jumps"], told["faults"]) == (39_800.0, 1, 0, 2)
+    # 2 in 0.398 × 100,000 trips; a count of two is between 0.2422 and 7.2247 (Garwood 1936).
+    assert (told["value"], told["low"], told["high"]) == (5.0251, 0.6086, 18.1525)
+    assert set(told["sources"]) == {f"ticket:{number}" for number in tickets}
+    assert (hours["counted"], hours["value"]) == (None, None)
+    page = admin.get(f"/statistics?unit={LIFT.path}")
+    assert "Faults per 100,000 trips 5.03 95 % sure between 0.609 and 18.15 39,800 trips counted from" in page.text
+    assert "The counter was reset (" in page.text
+    assert "Withheld: its counter told nothing in this time." in page.text
+
+
+def test_a_handful_of_trips_is_no_exposure_yet(world: World, admin: Browser) -> None:
+    hours = [float(n) for n in range(10)]
+    world.measure(LIFT, {"run_hours_total": hours}, start_ms=NOON_MS - 20 * 3_600_000, step_ms=7_200_000)
+    page = admin.get(f"/statistics?unit={LIFT.path}")
+    assert "Withheld: too little use was counted to divide by." in page.text
