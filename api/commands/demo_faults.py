@@ -42,6 +42,7 @@ TITLES = (
     (msgid("People trapped in the lift"), "entrapment", Severity.CRITICAL, 0.12),
     (msgid("The controller lost the floor"), "fault.07", Severity.MAJOR, 0.18),
 )
+OVERHAULED = msgid("Controller, door operator and brake renewed")
 SIMULATED = msgid("Simulated: a part of the demonstration.")
 CAUSES = ((Cause.EQUIPMENT, 0.62), (Cause.MISUSE, 0.14), (Cause.POWER, 0.06), (None, 0.18))
 WAY_MIN = (
@@ -90,7 +91,7 @@ def add_demo_faults(
         kind=ServiceKind.OVERHAUL,
         done_on=done_on,
         done_by=_(msgid("Antin Lift Service")),
-        note=_(msgid("Controller, door operator and brake renewed")),
+        note=f"{_(SIMULATED)} {_(OVERHAULED)}",
         cost_fen=9_800_000,
         stop_begin_ms=cut_ms - OVERHAUL_TOOK_DAYS * DAY_MS,
         stop_end_ms=cut_ms,

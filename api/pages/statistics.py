@@ -134,7 +134,7 @@ def show_statistics(
     elif is_group:
         shown_units = grouped(facts.units, chosen_by).get(group, [])
     told = facts.of(shown_units)
-    teller = Teller(facts, _=_)
+    teller = Teller(facts, units=shown_units, _=_)
     standings = standings_of(facts) if is_one or (site or len(choices) == 1) else {}
     query = {"site": site, "kind": chosen_kind.value, "days": str(span_days)}
     use: list[UseCard] = []

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from api.pages.moments import duration_text, local_time
 from api.pages.values import number_text
 from api.translations import Translator, msgid
-from governance.reliability_report import Facts, Standing
+from governance.reliability_report import Facts, Standing, UnitFacts
 from models.fault_statistics import (
     MS_PER_DAY,
     WITHHOLDING,
@@ -49,6 +49,7 @@ CAUSE_TITLES: Mapping[Cause, str] = MappingProxyType(
 )
 WITHHELD = msgid("withheld")
 MOST_SOURCES = 300
+MOST_REPLACED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,11 @@ class CauseRow:
 class Teller:
     """Tells the statistics of one span in the reader's language."""
 
-    def __init__(self, facts: Facts, *, _: Translator) -> None:
-        self._, self._facts = _, facts
+    def __init__(self, facts: Facts, *, units: Sequence[UnitFacts], _: Translator) -> None:
+        """`units` are those that the page is about."""
+        self._, self._units = _, units
+        self._renewed_ms = facts.renewed_ms
+        self._start_ms = facts.start_ms
         self._faults: dict[str, Fault] = {
             fault.source: fault for faults in facts.faults_of_unit.values() for fault in faults
         }
@@ -141,7 +145,22 @@ class Teller:
         return Source(label, f"/tickets/{number}" if kind == "ticket" else f"/alarms/{number}")
 
     def words(self, cautions: Iterable[Caution]) -> list[str]:
-        return [self._(CAUTION_WORDS[caution]) for caution in cautions]
+        return [
+            self._replaced() if caution is Caution.REPLACED else self._(CAUTION_WORDS[caution]) for caution in cautions
+        ]
+
+    def _replaced(self) -> str:
+        """Which units are other machines now, and since when."""
+        told = [
+            self._(
+                msgid("%(name)s on %(day)s"), name=unit.name, day=local_time(renewed_ms, unit.zone).date().isoformat()
+            )
+            for unit in self._units
+            if (renewed_ms := self._renewed_ms.get(unit.id, 0)) > self._start_ms
+        ]
+        words = msgid("Replaced within this time: only the new machine is counted, since it runs (%(units)s).")
+        more = self._(msgid(" and %(n)s more"), n=len(told) - MOST_REPLACED) if len(told) > MOST_REPLACED else ""
+        return self._(words, units=", ".join(told[:MOST_REPLACED]) + more)
 
     def _card(
         self, title: str, text: str, range_text: str, basis: str, names: Sequence[str], cautions: Iterable[Caution]

@@ -1,11 +1,13 @@
 """The page of fault statistics: figures with what they rest on, opened down to their tickets."""
 
 import re
+from datetime import date
 
 from alerts import incident
 from alerts.severity import Severity
 from alerts.ticket_stages import TicketKind
 from registry.role import Actor, Grant, Role
+from registry.service_record import Service, ServiceKind, put_service_records
 from registry.unit import get_unit
 from tests.api.kit import ELSEWHERE, HERE, LIFT, NOON_MS, World
 from tests.api.pages.conftest import Browser
@@ -104,3 +106,22 @@ def test_a_handful_of_trips_is_no_exposure_yet(world: World, admin: Browser) -> 
     world.measure(LIFT, {"run_hours_total": hours}, start_ms=NOON_MS - 20 * 3_600_000, step_ms=7_200_000)
     page = admin.get(f"/statistics?unit={LIFT.path}")
     assert "Withheld: too little use was counted to divide by." in page.text
+
+
+def test_a_replaced_lift_says_since_when_it_is_another_machine(world: World, admin: Browser) -> None:
+    seen(world, LIFT.path, 200)
+    fault(world, LIFT.path, 150)
+    kept = fault(world, LIFT.path, 20)
+    with world.database.writing() as session:
+        unit = get_unit(session, LIFT.path)
+        name = unit.name
+        put_service_records(
+            session,
+            [(unit.id, Service(kind=ServiceKind.REPLACEMENT, done_on=date(2026, 8, 1)))],
+            by="import",
+            now_ms=world.clock(),
+        )
+    page = admin.get(f"/statistics?unit={LIFT.path}")
+    assert f"only the new machine is counted, since it runs ({name} on 2026-08-0" in page.text
+    assert f"/tickets/{kept}" in page.targets()
+    assert "1 cases in" in page.text, "the fault of the old machine is none of the new one"
