@@ -146,6 +146,7 @@ def walk(world: World, admin: Browser) -> dict[str, Page]:
         "/suppressions": f"/suppressions?site={HERE}",
         "/units/{unit}/service-records": f"/units/{LIFT.path}/service-records",
         "/watch-list": "/watch-list",
+        "/patrol-risk": f"/patrol-risk?site={HERE}",
         "/district": "/district",
         "/statistics": f"/statistics?site={HERE}",
         "/models": "/models",
