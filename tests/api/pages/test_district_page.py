@@ -11,9 +11,10 @@ from alerts.ticket_stages import Stage, TicketKind
 from governance.district import Standing, Trouble, district_view
 from governance.district_rates import Order, arranged
 from governance.watch_list import WatchEntry
+from models.covered_minutes import WHOLE_HOUR
 from models.equipment import Kind
 from models.fault_statistics import Exposure, Fault, statistics_of
-from registry.coverage import WHOLE_HOUR, put_hours
+from registry.coverage import put_hours
 from registry.role import Actor, Grant, Role
 from registry.site import Site, get_site
 from registry.unit import Unit, get_unit

@@ -10,7 +10,8 @@ from api.pages.risk_words import risk_facts_words
 from api.patrol_worker import put_risky_on_next_round
 from api.translations import translator
 from governance.patrol_risk import LIKELY_TIMES_PEERS
-from registry.coverage import WHOLE_HOUR, put_hours
+from models.covered_minutes import WHOLE_HOUR
+from registry.coverage import put_hours
 from registry.database import Database
 from registry.role import Role
 from registry.service_record import Service, ServiceKind, put_service_records
