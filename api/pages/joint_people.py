@@ -62,7 +62,7 @@ def typed_instant(field: str, text: str, zone: str) -> int:
 def typed_minute(text: str) -> int:
     """Minutes after midnight of `HH:MM`. Raises InvalidField."""
     hour, _, minute = text.partition(":")
-    if not (hour.isdigit() and minute[:2].isdigit()):
+    if not (hour.isdecimal() and minute[:2].isdecimal()):
         raise InvalidField("hours", "must be times of the day")
     return int(hour[:3]) * 60 + int(minute[:2])
 

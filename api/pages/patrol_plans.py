@@ -94,7 +94,7 @@ def _clock(minute: int) -> str:
 
 def _minute(text: str) -> int:
     hour, _, minute = text.partition(":")
-    return int(hour) * 60 + int(minute) if hour.isdigit() and minute.isdigit() and len(text) <= 5 else -1
+    return int(hour) * 60 + int(minute) if hour.isdecimal() and minute.isdecimal() and len(text) <= 5 else -1
 
 
 def _card(session: Session, plan: PatrolPlan, *, reader: Reader, now_ms: int) -> PlanCard:
@@ -222,8 +222,8 @@ def change_plan(
             site = plan.site.key
             today = local_day(now_ms, timezone=plan.site.timezone)
             habit = Habit(
-                int(interval_days[:4]) if interval_days.isdigit() else 0,
-                int(window_days[:4]) if window_days.isdigit() else 0,
+                int(interval_days[:4]) if interval_days.isdecimal() else 0,
+                int(window_days[:4]) if window_days.isdecimal() else 0,
                 _minute(start),
                 _minute(end),
                 is_working_days=bool(working_days),

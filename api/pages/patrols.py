@@ -185,7 +185,7 @@ def send_results(
     at = _field(form, "at")
     said, problems = _said(form, now_ms=now_ms, _=_)
     scans = []
-    if _field(form, "scanned_ms").isdigit():
+    if _field(form, "scanned_ms").isdecimal():
         scans.append(Scanned(at, int(_field(form, "scanned_ms")[:15]), f"{_field(form, 'form_key')}-scan"))
     if problems or not (said or scans):
         told = problems or [_("Answer at least one item.")]
@@ -245,7 +245,7 @@ def _said(form: FormData, *, now_ms: int, _: Translator) -> tuple[list[Said], li
                 continue
         said.append(
             Said(
-                checkpoint_id=int(checkpoint) if checkpoint.isdigit() and len(checkpoint) < 18 else 0,
+                checkpoint_id=int(checkpoint) if checkpoint.isdecimal() and len(checkpoint) < 18 else 0,
                 item=item[:32],
                 at_ms=now_ms,
                 is_ok=None if choice not in ("yes", "no") else choice == "yes",

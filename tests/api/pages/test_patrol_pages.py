@@ -115,6 +115,8 @@ def test_plans_are_made_changed_and_printed(manager: Browser) -> None:
     habit = {"interval_days": "16", "window_days": "1", "start": "09:00", "end": "17:00", "active": "1"}
     page = manager.post("/patrol-plans/1", **habit)
     assert "A lift is maintained at least every 15 days" in page.text
+    for field, odd in (("interval_days", "²"), ("window_days", "²"), ("start", "²:00"), ("end", "17:0²")):
+        assert manager.post("/patrol-plans/1", **{**habit, field: odd}).status == 422, field
     assert manager.post("/patrol-plans/1", **{**habit, "interval_days": "14"}).status == 303
     assert "every 14 days" in manager.get(f"/patrol-plans?site={HERE}").text
     manager.post("/patrol-plans", site=HERE, kind="common_hazards", name="Rounds")
