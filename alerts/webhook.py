@@ -42,6 +42,8 @@ class Webhook(Table):
     """Address and secret, encrypted."""
     events: Mapped[str] = mapped_column(String(500), default="")
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
+    is_paused: Mapped[bool] = mapped_column(Boolean, default=False)
+    """It is told nothing for now, and everything afterwards."""
     created_by: Mapped[str] = mapped_column(String(64))
     created_ms: Mapped[int] = mapped_column(BigInteger)
     after_id: Mapped[int] = mapped_column(BigInteger)
@@ -145,16 +147,16 @@ def deliveries_of(session: Session, webhook_id: int, *, limit: int = 50) -> list
 def due_webhooks(session: Session, *, now_ms: int) -> list[int]:
     """Those for which there is something to read, and whose time it is."""
     query = select(Webhook.id).where(
-        Webhook.is_active, Webhook.next_ms <= now_ms, Webhook.after_id < activity.last_id(session)
+        Webhook.is_active, ~Webhook.is_paused, Webhook.next_ms <= now_ms, Webhook.after_id < activity.last_id(session)
     )
     return list(session.scalars(query.order_by(Webhook.next_ms)))
 
 
 def claim(session: Session, webhook_id: int, *, now_ms: int) -> Consignment | None:
     """What it is to be told, for nobody else to send for a minute. None for nothing, or if another one is at it."""
-    held = select(Webhook).where(Webhook.id == webhook_id, Webhook.is_active, Webhook.next_ms <= now_ms)
+    held = select(Webhook).where(Webhook.id == webhook_id, Webhook.is_active, ~Webhook.is_paused)
     found = session.scalar(held.with_for_update(of=Webhook, skip_locked=True))
-    if found is None:
+    if found is None or found.next_ms > now_ms:
         return None
     scanned = activity.after(session, found.after_id, limit=MOST_SCANNED)
     rows = [row for row in scanned if found.wants(row)][:MOST_EVENTS]

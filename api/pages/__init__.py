@@ -55,6 +55,7 @@ from api.pages import (
     vote_page,
     vote_rules_page,
     watch_list,
+    webhooks,
 )
 from api.pages.error_pages import error_page
 
@@ -96,6 +97,7 @@ for part in (
     call_outs,
     call_out_report,
     watch_list,
+    webhooks,
     meetings,
     meeting_page,
     reception,

@@ -73,7 +73,10 @@ NAVIGATION = (
         ),
     ),
     ("", (("/messages", msgid("My messages")),)),
-    (msgid("Operation"), (("/data-quality", msgid("Data quality")), ("/models", msgid("Models")))),
+    (
+        msgid("Operation"),
+        (("/data-quality", msgid("Data quality")), ("/models", msgid("Models")), ("/webhooks", msgid("Webhooks"))),
+    ),
 )
 """(title of a group, its pages). A group of which the reader may see one page is that page."""
 NOBODY: Mapping[str, str] = MappingProxyType({SYSTEM.name: msgid("the system"), RESIDENT.name: msgid("a resident")})

@@ -13,12 +13,13 @@ from alerts.webhook import (
     get_webhook,
     webhooks,
 )
+from api.idempotency import IdempotencyKey, claimed
 from api.instants import rfc3339
 from api.resources import Held
 from api.routes.parameters import DEFAULT_ITEMS, Id, Limit, Text
 from api.routes.shapes import Page, Rfc3339
 from api.security import ApiActor
-from api.senders import open_secret_box
+from api.senders import SECRET_SEPARATOR, open_secret_box
 from api.webhook_worker import checked_webhook
 from registry import activity
 from registry.activity import Entry
@@ -36,6 +37,7 @@ class WebhookShape(BaseModel):
     events: list[str] = Field(description="beginnings of verbs; empty for all")
     told_up_to: int = Field(description="the activity it was last told of")
     failed_attempts: int
+    is_paused: bool
     created_by: str
     created_at: Rfc3339
 
@@ -46,6 +48,11 @@ class NewWebhook(BaseModel):
     label: Annotated[Text, Field(max_length=60)] = ""
     site: Annotated[Text, Field(max_length=64)] = ""
     events: Annotated[list[str], Field(max_length=30)] = []
+
+
+class ChangedWebhook(BaseModel):
+    secret: Annotated[Text, Field(max_length=200, description="another one from now on")] | None = None
+    is_paused: bool | None = None
 
 
 class WebhookDeliveryShape(BaseModel):
@@ -65,12 +72,14 @@ def _shape(found: Webhook) -> WebhookShape:
         events=list(found.wanted),
         told_up_to=found.after_id,
         failed_attempts=found.attempts,
+        is_paused=found.is_paused,
         created_by=found.created_by,
         created_at=rfc3339(found.created_ms),
     )
 
 
-def _entry(found: Webhook, verb: str, actor: Actor) -> Entry:
+def noted(found: Webhook, verb: str, actor: Actor) -> Entry:
+    """The line of the log that says what became of it."""
     site = found.site.key if found.site is not None else ""
     return Entry(verb=verb, subject=f"webhook:{found.id}", actor=actor.name, site=site, data={"label": found.label})
 
@@ -82,19 +91,27 @@ def list_webhooks(_actor: ApiActor, held: Held) -> Page[WebhookShape]:
 
 
 @router.post("", status_code=201)
-def create_webhook(actor: ApiActor, held: Held, new: NewWebhook) -> WebhookShape:
+def create_webhook(
+    actor: ApiActor, held: Held, new: NewWebhook, idempotency_key: IdempotencyKey = None
+) -> WebhookShape:
     """Tells another system what happens from now on, in signed requests of up to 100 events, in order, until taken.
 
     `Liandong-Signature` is `v1=` and the HMAC-SHA-256 of `Liandong-Timestamp`, a full stop and the body.
     """
     sealed = open_secret_box(held.settings).seal(checked_webhook(new.url, new.secret))
     with held.database.writing() as session:
-        site = get_site(session, new.site) if new.site else None
         now_ms = held.clock()
+        asked = ["webhook", new.model_dump(mode="json")]
+        claim = claimed(session, actor=actor, key=idempotency_key, request=asked, now_ms=now_ms)
+        if claim is not None and claim.earlier is not None:
+            return _shape(get_webhook(session, int(claim.earlier)))
+        site = get_site(session, new.site) if new.site else None
         made = add_webhook(
             session, label=new.label, site=site, sealed=sealed, events=new.events, by=actor.name, now_ms=now_ms
         )
-        activity.append(session, [_entry(made, "webhook.added", actor)], now_ms=now_ms)
+        activity.append(session, [noted(made, "webhook.added", actor)], now_ms=now_ms)
+        if claim is not None:
+            claim.row.result = str(made.id)
         return _shape(made)
 
 
@@ -104,8 +121,27 @@ def test_webhook(actor: ApiActor, held: Held, webhook_id: Id) -> WebhookShape:
     with held.database.writing() as session:
         found = get_webhook(session, webhook_id)
         now_ms = held.clock()
-        activity.append(session, [_entry(found, "webhook.tested", actor)], now_ms=now_ms)
+        activity.append(session, [noted(found, "webhook.tested", actor)], now_ms=now_ms)
         found.next_ms = min(found.next_ms, now_ms)
+        return _shape(found)
+
+
+@router.patch("/{webhook_id}")
+def change_webhook(actor: ApiActor, held: Held, webhook_id: Id, change: ChangedWebhook) -> WebhookShape:
+    """Gives it another secret, pauses it, or lets it go on: it is then told whatever happened meanwhile."""
+    box, now_ms = open_secret_box(held.settings), held.clock()
+    with held.database.writing() as session:
+        found = get_webhook(session, webhook_id)
+        entries = []
+        if change.secret is not None:
+            url = box.open(found.sealed).partition(SECRET_SEPARATOR)[0]
+            found.sealed = box.seal(checked_webhook(url, change.secret))
+            entries.append(noted(found, "webhook.renewed", actor))
+        if change.is_paused is not None and change.is_paused != found.is_paused:
+            found.is_paused = change.is_paused
+            entries.append(noted(found, "webhook.paused" if change.is_paused else "webhook.resumed", actor))
+        if entries:
+            activity.append(session, entries, now_ms=now_ms)
         return _shape(found)
 
 
@@ -114,7 +150,7 @@ def remove_webhook(actor: ApiActor, held: Held, webhook_id: Id) -> None:
     with held.database.writing() as session:
         found = get_webhook(session, webhook_id)
         drop_webhook(found)
-        activity.append(session, [_entry(found, "webhook.removed", actor)], now_ms=held.clock())
+        activity.append(session, [noted(found, "webhook.removed", actor)], now_ms=held.clock())
 
 
 @router.get("/{webhook_id}/deliveries")

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from api.webhook_worker import Unreachable, WebhookWorker, checked_webhook, post
 from registry.errors import InvalidField
 from registry.role import Role
 from tests.api.kit import FAR_PUMP, HERE, PUMP, World, items
+from tests.api.pages.conftest import Browser
 
 SECRET = "a secret of sixteen"
 ADMIN = (Role.ADMIN, None)
@@ -153,3 +155,65 @@ def test_this_machine_and_its_neighbours_by_link_are_not_spoken_to(host: str) ->
     outcome = post(f"http://{bracketed}/", SECRET, b"{}", sent_ms=0, may_reach_loopback=False)
     assert not outcome.is_sent
     assert "not spoken to" in outcome.said
+
+
+def test_a_request_to_add_one_that_is_sent_twice_adds_one(world: World) -> None:
+    headers = {**world.bearer(ADMIN), "Idempotency-Key": "4f1c"}
+    body = {"url": "https://example.com/hook", "secret": SECRET}
+    answers = [world.client.post("/api/v1/webhooks", json=body, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+    assert len(items(world.client.get("/api/v1/webhooks", headers=headers))) == 1
+    other = world.client.post("/api/v1/webhooks", json={**body, "label": "another"}, headers=headers)
+    assert other.status_code == 422
+
+
+def test_one_that_is_paused_is_told_everything_afterwards_signed_with_its_new_secret(world: World) -> None:
+    with listener() as (url, told):
+        hook, headers = add(world, url, events=["alarm"]), world.bearer(ADMIN)
+        path = f"/api/v1/webhooks/{hook}"
+        assert world.client.patch(path, json={"is_paused": True}, headers=headers).json()["is_paused"] is True
+        world.signal(PUMP, "dry_run")
+        assert not worker(world).tell(hook)
+        other = "another secret of sixteen"
+        answer = world.client.patch(path, json={"is_paused": False, "secret": other}, headers=headers)
+        assert answer.json()["is_paused"] is False
+        assert world.client.patch(path, json={"secret": "short"}, headers=headers).status_code == 422
+        assert worker(world).tell(hook)
+    [(sent, body)] = told
+    expected = hmac.new(other.encode(), sent["Liandong-Timestamp"].encode() + b"." + body, hashlib.sha256)
+    assert sent["Liandong-Signature"] == "v1=" + expected.hexdigest()
+
+
+def test_an_administrator_keeps_webhooks_by_page_and_sees_a_secret_once(world: World) -> None:
+    admin = Browser(world, world.session(ADMIN))
+    assert "No other system is told anything." in admin.get("/webhooks").text
+    assert admin.post("/webhooks", url="file:///etc/passwd", label="Ours <b>").status == 422
+    assert admin.post("/webhooks", url="https://example.com/x", events="alarm;drop").status == 422
+    with listener() as (url, told):
+        form = {"url": url, "label": "Ours <b>", "site": HERE, "events": "alarm, ticket.moved", "form_key": "k1"}
+        page = admin.post("/webhooks", **form)
+        [secret] = re.findall(r"<code>([\w-]{32})</code>", page.html)
+        assert url not in page.html
+        assert admin.post("/webhooks", **form).status == 303, "a form sent twice"
+        page = admin.get("/webhooks")
+        assert page.text.count("Ours <b>") >= 1
+        assert secret not in page.html
+        [hook] = [each["id"] for each in items(world.client.get("/api/v1/webhooks", headers=world.bearer(ADMIN)))]
+        assert admin.post(f"/webhooks/{hook}/test").status == 303
+        assert worker(world).tell(int(str(hook)))
+        assert "HTTP 204" in admin.get("/webhooks").text
+        [(sent, body)] = told
+        expected = hmac.new(secret.encode(), sent["Liandong-Timestamp"].encode() + b"." + body, hashlib.sha256)
+        assert sent["Liandong-Signature"] == "v1=" + expected.hexdigest()
+        [renewed] = re.findall(r"<code>([\w-]{32})</code>", admin.post(f"/webhooks/{hook}/secret", form_key="k2").html)
+        assert renewed != secret
+        assert admin.post(f"/webhooks/{hook}/secret", form_key="k2").status == 303
+    assert admin.post(f"/webhooks/{hook}/pause").status == 303
+    assert "paused" in admin.get("/webhooks").text
+    assert admin.post(f"/webhooks/{hook}/resume").status == 303
+    assert admin.post(f"/webhooks/{hook}/end").status == 303
+    assert "No other system is told anything." in admin.get("/webhooks").text
+    assert admin.post(f"/webhooks/{hook}/pause").status == 404
+    manager = Browser(world, world.session((Role.PROPERTY_MANAGER, HERE)))
+    assert manager.get("/webhooks").status == 403
