@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
 from tests.left_out import program
 
@@ -24,6 +24,7 @@ SWITCHES = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
+PATIENCE_MS = 30_000
 LOCAL_SCHEMES = frozenset({"about", "blob", "data"})
 
 
@@ -31,6 +32,8 @@ LOCAL_SCHEMES = frozenset({"about", "blob", "data"})
 def running_chromium() -> Iterator[Browser]:
     """As long as it runs, `asyncio.run` cannot be called in the same thread."""
     executable = program("chromium")
+    # A page that is slow is no failure of what it shows: two processes of tests and their servers share the cores.
+    expect.set_options(timeout=PATIENCE_MS)
     switches = [*SWITCHES, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=switches, headless=True)
@@ -57,7 +60,7 @@ def opened_page(
         has_touch=size == PHONE,
         is_mobile=size == PHONE,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     context.on("request", lambda request: _note_foreign(request, faults))
     context.on("weberror", lambda error: faults.append(f"script error: {error.error}"))
     context.on("console", lambda message: _note_policy(message, faults))
