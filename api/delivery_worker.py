@@ -22,6 +22,8 @@ EVERY_S = 0.5
 HARD_LIMIT_S = 30.0
 AT_ONCE = 16
 """Channels that are served at the same time, those that hang not counted."""
+TOGETHER_S = 0.05
+"""Those that are back within so short a time are followed in one transaction."""
 LEFT_BEHIND_AT_MOST = 200
 CONSOLE_AT_ONCE = 500
 """What goes to our own log needs no thread and waits for nobody."""
@@ -69,19 +71,29 @@ class DeliveryWorker:
         self._hard_limit_ms = hard_limit_s * 1000
         self._trips: list[_Trip] = []
         self._stopping = threading.Event()
+        self._has_room = threading.Event()
         self._thread = threading.Thread(target=self._run, name="delivery-worker", daemon=True)
 
     def start(self) -> None:
+        self._has_room.set()
         self._thread.start()
 
     def stop(self) -> None:
         """What is on its way is not waited for: it is sent again by the next who finds it unsettled."""
         self._stopping.set()
+        self._has_room.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._every_s):
+        while not self._stopping.is_set():
+            # Whoever is back makes room at once: with thousands to call nobody waits for the next beat. Those who come
+            # back together are followed together.
+            if self._has_room.wait(self._every_s):
+                self._stopping.wait(TOGETHER_S)
+                self._has_room.clear()
+            if self._stopping.is_set():
+                return
             try:
                 self._look()
             except Exception:
@@ -148,6 +160,7 @@ class DeliveryWorker:
             log.exception("the result of a message was not written down")
         finally:
             trip.is_over = True
+            self._has_room.set()
 
     def _send(self, parcel: Parcel) -> Outcome:
         try:

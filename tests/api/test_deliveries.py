@@ -26,7 +26,7 @@ from alerts.notification import (
     tell,
 )
 from alerts.severity import Severity
-from api.delivery_worker import DeliveryWorker
+from api.delivery_worker import AT_ONCE, DeliveryWorker
 from api.message_words import message_of
 from api.senders import KEY_FILE, checked_address, open_secret_box, signature
 from api.settings import Settings
@@ -105,9 +105,9 @@ class House:
             return count_deliveries(session)
 
     @contextmanager
-    def delivering(self, *, hard_limit_s: float = 30.0) -> Iterator[None]:
+    def delivering(self, *, hard_limit_s: float = 30.0, every_s: float = 0.02) -> Iterator[None]:
         worker = DeliveryWorker(
-            self.database, box=BOX, language="zh", clock=self.clock, every_s=0.02, hard_limit_s=hard_limit_s
+            self.database, box=BOX, language="zh", clock=self.clock, every_s=every_s, hard_limit_s=hard_limit_s
         )
         worker.start()
         try:
@@ -165,6 +165,17 @@ def test_what_hangs_or_talks_nonsense_delays_nobody_else(house: House) -> None:
         with house.delivering(hard_limit_s=0.0):
             wait_until(lambda: there.received and mails, within_s=20, what="those that answer have theirs")
             assert house.counts()[DeliveryState.FAILED] == 0
+
+
+def test_many_follow_each_other_without_waiting_for_the_next_beat(house: House) -> None:
+    called = 3 * AT_ONCE
+    with hook() as there:
+        for number in range(called):
+            each = house.person(f"volunteer-{number}")
+            house.channel(each, ChannelKind.WEBHOOK, there.url)
+            house.tell(each)
+        with house.delivering(every_s=3600.0):
+            wait_until(lambda: house.counts()[DeliveryState.SENT] == called, within_s=60, what="all are called")
 
 
 def test_what_failed_is_tried_again_later_and_given_up_at_last(house: House) -> None:
