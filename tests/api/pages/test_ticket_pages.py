@@ -51,6 +51,8 @@ def test_a_ticket_goes_through_all_its_stages(admin: Browser, ticket_id: int) ->
     for stage in TO_THE_END:
         page = admin.get(f"/tickets/{ticket_id}")
         assert {"name": "to", "value": stage, "class": "primary"} in list(page.all("button"))
+        # The alarm is active all the while: whoever signs is told.
+        assert ("What was reported still holds: Pump runs dry" in page.text) == (stage in ("verified", "closed"))
         assert admin.post(f"/tickets/{ticket_id}/moves", to=stage).status == 303
     page = admin.get(f"/tickets/{ticket_id}")
     assert "Stage: Closed" in page.text
