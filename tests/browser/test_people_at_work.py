@@ -51,7 +51,8 @@ def test_two_parties_carry_a_ticket_to_its_end(page: Page, world: World, enter: 
     for button, stage in STEPS:
         if button == "核验通过":
             expect(page.get_by_role("button", name=button, exact=True)).to_have_count(0)
-            expect(page.locator(".advice").first).to_contain_text("须由另一方核验：业委会、社区")
+            expect(page.locator(".advice", has_text="须由另一方核验：业委会、社区")).to_be_visible()
+            expect(page.locator("#still-holds")).to_contain_text("电梯困人")
             enter(page, "/tickets/1", (Role.COMMITTEE_MEMBER, HERE))
         expect(page.locator("#stage")).not_to_have_text(stage)
         page.get_by_role("button", name=button, exact=True).click()
