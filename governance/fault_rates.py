@@ -146,7 +146,7 @@ def _units(
         query = query.where(Site.key == site)
     if visible is not None:
         query = query.where(Site.key.in_(visible))
-    rows = session.execute(query).all()
+    rows = session.connection().execute(query).all()
     table = list(zip(*rows, strict=True)) if rows else [()] * (3 + len(by))
     ids, created, pauses = (np.array(column, dtype=np.int64) for column in table[:3])
     return ids, created, np.maximum(1, pauses // MS_PER_MIN), dict(zip(by, table[3:], strict=True))
@@ -191,7 +191,7 @@ def _count_plain(session: Session, units: Ints, served: Bools, counts: Ints, *, 
         case((FaultRecord.stops_unit, 1), else_=0),
         cause,
     ).where(FaultRecord.began_ms < end_ms, or_(until_ms().is_(None), until_ms() >= start_ms))
-    rows = np.fromiter(chain.from_iterable(session.execute(query)), dtype=np.int64).reshape(-1, 6)
+    rows = np.fromiter(chain.from_iterable(session.connection().execute(query)), dtype=np.int64).reshape(-1, 6)
     if not len(units):
         return np.zeros(0, dtype=bool)
     place = np.minimum(np.searchsorted(units, rows[:, 0]), len(units) - 1)

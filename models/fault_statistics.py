@@ -386,16 +386,15 @@ def _time_taken(
         said.append(Caution.STILL_OPEN)
     lengths = np.array([length for length, _, _ in known], dtype=np.int64)
     told = np.array([is_told for _, is_told, _ in known], dtype=bool)
-    median, most = (_reached(lengths, told, share) for share in (HALF, MOST))
+    median, most = _reached(lengths, told, (HALF, MOST))
     return TimeTaken(median, most, n, censored, tuple(source for _, _, source in known), tuple(said))
 
 
-def _reached(lengths_ms: Ints, is_told: Bools, share: float) -> int | None:
-    """The first length by which that share of the cases has ended."""
-    running = 1.0
-    for length in np.unique(lengths_ms[is_told]):
-        at_risk = np.count_nonzero(lengths_ms >= length)
-        running *= 1 - np.count_nonzero(is_told & (lengths_ms == length)) / at_risk
-        if 1 - running >= share - 1e-12:
-            return int(length)
-    return None
+def _reached(lengths_ms: Ints, is_told: Bools, shares: Sequence[float]) -> list[int | None]:
+    """The first lengths by which these shares of the cases have ended."""
+    steps, ended = np.unique(lengths_ms[is_told], return_counts=True)
+    at_risk = len(lengths_ms) - np.searchsorted(np.sort(lengths_ms), steps)
+    gone = 1 - np.cumprod(1 - ended / at_risk)
+    # Rounding may leave a hole in what never falls.
+    places = np.searchsorted(np.maximum.accumulate(gone), [share - 1e-12 for share in shares])
+    return [int(steps[place]) if place < len(steps) else None for place in places]

@@ -84,13 +84,14 @@ def rows_of_units(
     session: Session, query: Select[*tuple[Any, ...]], unit_id: InstrumentedAttribute[int], unit_ids: Sequence[int]
 ) -> Iterator[Any]:
     """Rows of these sorted units; where the ids lie close together, also of units between them."""
+    connection = session.connection()
     if len(unit_ids) > 1 and unit_ids[-1] - unit_ids[0] < DENSE * len(unit_ids):
         for place in range(0, len(unit_ids), UNITS_A_RANGE):
             part = unit_ids[place : place + UNITS_A_RANGE]
-            yield from session.execute(query.where(unit_id.between(part[0], part[-1])))
+            yield from connection.execute(query.where(unit_id.between(part[0], part[-1])))
         return
     for some in portions(unit_ids):
-        yield from session.execute(query.where(unit_id.in_(some)))
+        yield from connection.execute(query.where(unit_id.in_(some)))
 
 
 class Database:
