@@ -7,11 +7,12 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from governance.district import Standing, Trouble
-from governance.reliability_report import WINDOW_MS, Facts, GroupBy, gather, grouped
+from governance.fault_rates import count_units, rates_by, rates_of_all
+from governance.reliability_report import WINDOW_MS, GroupBy
 from models.equipment import Kind
-from models.fault_statistics import Statistics
+from models.fault_rates import Rates as GroupRates
 
-Rates = Mapping[str, Statistics]
+Rates = Mapping[str, GroupRates]
 
 
 class Order(StrEnum):
@@ -35,24 +36,21 @@ class DistrictRates:
     end_ms: int
     sites: Rates
     companies: Rates
-    total: Statistics
+    total: GroupRates
 
 
 def district_rates(session: Session, *, kind: Kind, visible: Collection[str] | None, now_ms: int) -> DistrictRates:
     """Of all compounds that may be seen; who has no unit of the kind is absent."""
-    facts = gather(session, kind=kind, visible=visible, start_ms=now_ms - WINDOW_MS, end_ms=now_ms)
+    start_ms = now_ms - WINDOW_MS
+    counts = count_units(session, kind=kind, visible=visible, start_ms=start_ms, end_ms=now_ms)
     return DistrictRates(
         kind=kind,
-        start_ms=facts.start_ms,
-        end_ms=facts.end_ms,
-        sites=_by(facts, GroupBy.SITE),
-        companies=_by(facts, GroupBy.MAINTAINER),
-        total=facts.of(facts.units),
+        start_ms=start_ms,
+        end_ms=now_ms,
+        sites=rates_by(counts, GroupBy.SITE),
+        companies=rates_by(counts, GroupBy.MAINTAINER),
+        total=rates_of_all(counts),
     )
-
-
-def _by(facts: Facts, by: GroupBy) -> dict[str, Statistics]:
-    return {name: facts.of(units) for name, units in grouped(facts.units, by).items()}
 
 
 def arranged(
@@ -85,6 +83,6 @@ def arranged(
     return sorted(found, key=place)
 
 
-def _surely_at_least(told: Statistics | None) -> float:
+def _surely_at_least(told: GroupRates | None) -> float:
     """Below all rates where it is withheld."""
     return -1.0 if told is None or told.faults.low is None else told.faults.low

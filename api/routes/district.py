@@ -14,7 +14,8 @@ from api.security import ApiActor, permitted_sites
 from governance.district import Standing, Trouble, district_view
 from governance.district_rates import Order, arranged, district_rates
 from models.equipment import Kind
-from models.fault_statistics import Caution, Statistics
+from models.fault_rates import Rates
+from models.fault_statistics import Caution
 from registry.site import DEFAULT_TIMEZONE
 
 router = APIRouter(tags=["statistics"])
@@ -93,7 +94,7 @@ def show_district(
     )
 
 
-def _item(each: Standing, told: Statistics | None) -> DistrictItem:
+def _item(each: Standing, told: Rates | None) -> DistrictItem:
     return DistrictItem(
         key=each.key,
         name=each.name,
@@ -111,7 +112,7 @@ def _item(each: Standing, told: Statistics | None) -> DistrictItem:
     )
 
 
-def _rate_shape(told: Statistics) -> DistrictRateShape:
+def _rate_shape(told: Rates) -> DistrictRateShape:
     value, low, high = (
         None if each is None else round(each, 4) for each in (told.faults.value, told.faults.low, told.faults.high)
     )
