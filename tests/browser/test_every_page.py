@@ -56,6 +56,7 @@ def addresses(world: World) -> Iterator[str]:
         "/alarm-figures",
         "/alarms?state=aside",
         "/models",
+        "/webhooks",
         f"/models/{PUMP.path}",
         "/patrols",
         "/patrols/1",

@@ -75,6 +75,8 @@ def walk(world: World, admin: Browser) -> dict[str, Page]:
             unit.name = unit.building = unit.make = unit.maintainer = HOSTILE
             unit.site.name = HOSTILE
     world.measure(PUMP, {"level_m": [0.5] * 60, HOSTILE: [1.0] * 60}, start_ms=NOON_MS - 60_000, step_ms=1_000)
+    hook = {"url": "https://example.com/x", "secret": "of sixteen letters", "label": HOSTILE[:60]}
+    assert world.client.post("/api/v1/webhooks", json=hook, headers=world.bearer((Role.ADMIN, None))).is_success
     evidence = {"contributions": [[HOSTILE, 0.8], ["level_m", 0.2]], "anomaly_score": 9.0, "threshold": 5.0}
     alarm_id = world.signal(PUMP, "anomaly", evidence=evidence)  # type: ignore[arg-type]
     world.signal(LIFT, "entrapment", evidence={"event": HOSTILE, "points": [HOSTILE]})  # type: ignore[arg-type, dict-item, list-item]
@@ -150,6 +152,7 @@ def walk(world: World, admin: Browser) -> dict[str, Page]:
         "/district": "/district",
         "/statistics": f"/statistics?site={HERE}",
         "/models": "/models",
+        "/webhooks": "/webhooks",
         "/models/{unit}": f"/models/{PUMP.path}",
         "/report-codes": f"/report-codes?unit={PUMP.path}",
         "/patrols": "/patrols",
