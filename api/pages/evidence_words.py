@@ -81,6 +81,9 @@ class EvidenceTeller:
     def yuan(self, fen: int) -> str:
         return self._("%(amount)s yuan", amount=yuan(fen))
 
+    def span(self, years: int) -> str:
+        return self._.plural("%(n)s year", "%(n)s years", years)
+
     def sections(self) -> list[Section]:
         return [self._section(each) for each in self._content["sections"]]
 
@@ -149,8 +152,8 @@ class EvidenceTeller:
     def _forecast(self, forecast: Json) -> str:
         return self._(
             "If all goes on as it does, these units together are to be expected to have about %(mean)s faults in "
-            "%(years)s years; it would be a surprise to see fewer than %(low)s or more than %(high)s.",
-            years=forecast["years"],
+            "%(years)s; it would be a surprise to see fewer than %(low)s or more than %(high)s.",
+            years=self.span(forecast["years"]),
             mean=count_text(forecast["mean"]),
             low=forecast["low"],
             high=forecast["high"],
@@ -259,8 +262,8 @@ class EvidenceTeller:
             faults, cost = each["faults"], each["cost"]
             said.append(
                 _(
-                    "In %(years)s years about %(mean)s faults (between %(low)s and %(high)s).",
-                    years=each["years"],
+                    "In %(years)s about %(mean)s faults (between %(low)s and %(high)s).",
+                    years=self.span(each["years"]),
                     mean=count_text(faults["mean"]),
                     low=faults["low"],
                     high=faults["high"],
@@ -268,15 +271,15 @@ class EvidenceTeller:
             )
             if cost is not None:
                 text = _(
-                    "Quote and repairs of %(years)s years together: about %(mean)s (between %(low)s and %(high)s).",
-                    years=each["years"],
+                    "Quote and repairs of %(years)s together: about %(mean)s (between %(low)s and %(high)s).",
+                    years=self.span(each["years"]),
                     mean=self.yuan(cost["mean_fen"]),
                     low=self.yuan(cost["low_fen"]),
                     high=self.yuan(cost["high_fen"]),
                 )
                 said.append(text)
                 bar = bar_between(cost["low_fen"], cost["mean_fen"], cost["high_fen"], most)
-                bars.append((_("%(years)s years", years=each["years"]), self.yuan(cost["mean_fen"]), bar))
+                bars.append((self.span(each["years"]), self.yuan(cost["mean_fen"]), bar))
         if not said:
             said.append(_("What comes after it is not known from here."))
         return OptionLine(
