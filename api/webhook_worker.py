@@ -41,6 +41,11 @@ class Unreachable(Exception):
     """An address that is not to be spoken to, or that nobody knows."""
 
 
+def with_secret(box: SecretBox, sealed: str, secret: str) -> str:
+    """The same address, sealed with another secret. Raises SealBroken and InvalidField."""
+    return box.seal(checked_webhook(box.open(sealed).partition(SECRET_SEPARATOR)[0], secret))
+
+
 def checked_webhook(url: str, secret: str) -> str:
     """Address and secret as they are sealed. Raises InvalidField; it does not repeat them."""
     url = url.strip()

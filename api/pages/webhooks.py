@@ -18,9 +18,9 @@ from api.resources import Held, Resources
 from api.routes.parameters import LARGEST_ID
 from api.routes.webhooks import noted
 from api.security import PageActor, check_csrf
-from api.senders import SECRET_SEPARATOR, open_secret_box
+from api.senders import open_secret_box
 from api.translations import msgid
-from api.webhook_worker import checked_webhook
+from api.webhook_worker import checked_webhook, with_secret
 from registry import activity
 from registry.channel import MAX_ADDRESS_LENGTH, SealBroken
 from registry.errors import InvalidField
@@ -175,7 +175,7 @@ def renew_secret(request: Request, actor: PageActor, held: Held, webhook_id: int
             claim = claimed(session, actor=actor, key=form_key, request=["renew", found.id], now_ms=now_ms)
             if claim is not None and claim.earlier is not None:
                 return RedirectResponse(LIST, status_code=303)
-            found.sealed = box.seal(box.open(found.sealed).partition(SECRET_SEPARATOR)[0] + SECRET_SEPARATOR + secret)
+            found.sealed = with_secret(box, found.sealed, secret)
             activity.append(session, [noted(found, "webhook.renewed", actor)], now_ms=now_ms)
             if claim is not None:
                 claim.row.result = str(found.id)

@@ -37,7 +37,7 @@ def _without_nul(text: str) -> str:
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_without_nul)]
 """What people wrote, without the space around it."""
-Filter = Annotated[str | None, Query(max_length=200), AfterValidator(lambda text: text and _without_nul(text))]
+Filter = Annotated[str | None, Query(max_length=200)]
 
 
 def _instant(value: object) -> int:

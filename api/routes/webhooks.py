@@ -19,8 +19,8 @@ from api.resources import Held
 from api.routes.parameters import DEFAULT_ITEMS, Id, Limit, Text
 from api.routes.shapes import Page, Rfc3339
 from api.security import ApiActor
-from api.senders import SECRET_SEPARATOR, open_secret_box
-from api.webhook_worker import checked_webhook
+from api.senders import open_secret_box
+from api.webhook_worker import checked_webhook, with_secret
 from registry import activity
 from registry.activity import Entry
 from registry.channel import MAX_ADDRESS_LENGTH
@@ -134,8 +134,7 @@ def change_webhook(actor: ApiActor, held: Held, webhook_id: Id, change: ChangedW
         found = get_webhook(session, webhook_id)
         entries = []
         if change.secret is not None:
-            url = box.open(found.sealed).partition(SECRET_SEPARATOR)[0]
-            found.sealed = box.seal(checked_webhook(url, change.secret))
+            found.sealed = with_secret(box, found.sealed, change.secret)
             entries.append(noted(found, "webhook.renewed", actor))
         if change.is_paused is not None and change.is_paused != found.is_paused:
             found.is_paused = change.is_paused
